@@ -1,0 +1,53 @@
+# Two commands matter: `make run` and `make test`. Both set everything up by themselves.
+PORT ?= 8080
+DATA_DIR ?= var
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
+
+PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
+SERVICES = $(filter %_service.proto,$(PROTOS))
+
+.PHONY: help setup run test check format proto lock
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var]
+	@$(BIN)/python -m deploy.local --port $(PORT) --data-dir $(DATA_DIR)
+
+test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
+	@$(BIN)/pytest
+
+check: setup ## Lint, types, imports, contract lint and drift
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/buf lint protos
+	@$(MAKE) --no-print-directory proto PROTO_OUT=$(shell mktemp -d)/gen DRIFT=1
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+PROTO_OUT ?= protos/gen
+proto: setup ## Generate protos/gen from the contracts
+	@rm -rf $(PROTO_OUT) && mkdir -p $(PROTO_OUT)
+	@PATH=$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos -Iprotos/vendor \
+		--python_out=$(PROTO_OUT) --mypy_out=quiet:$(PROTO_OUT) buf/validate/validate.proto $(PROTOS)
+	@PATH=$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos -Iprotos/vendor \
+		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) $(SERVICES)
+	@$(if $(DRIFT),diff -r -x __pycache__ protos/gen $(PROTO_OUT) && rm -rf $(PROTO_OUT))
+
+lock: setup ## Resolve pyproject.toml into requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+setup: .venv/synced
+
+.venv/synced: requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""How any service starts, listens, logs, fails and stops. Knows no context."""

@@ -1,0 +1,240 @@
+"""What every call passes through, in one interceptor: request id, caller, access, validation, errors, log, metrics.
+
+Handlers may be plain functions (unary calls that use the database: they run on the thread pool) or coroutines
+and async generators (on the event loop). Both raise domain exceptions and never touch the context.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import protovalidate
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+from imagegen.runtime.v1 import access_pb2
+from prometheus_client import Counter, Histogram
+
+from services.runtime.errors import (
+    INTERNAL,
+    RUNTIME_ERRORS,
+    CallerNotAllowed,
+    DependencyUnavailable,
+    ErrorTable,
+    InvalidField,
+    TokenExpired,
+    TokenMissing,
+)
+from services.runtime.ids import uuid7
+from services.runtime.logs import describe
+from services.runtime.tokens import Caller, Person, Service, TokenVerifier
+
+log = structlog.get_logger()
+
+REQUESTS = Counter("imagegen_grpc_requests_total", "Calls by method and status code.", ["method", "code"])
+SECONDS = Histogram("imagegen_grpc_request_seconds", "Duration of calls by method.", ["method"])
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+_caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller", default=None)
+_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+
+Handler = Callable[[Any, Any], Any]
+
+
+def person() -> Person:
+    """The signed-in user of this call. Raises TokenMissing if nobody is signed in, CallerNotAllowed for a service."""
+    match _caller.get():
+        case Person() as who:
+            return who
+        case None:
+            raise TokenMissing
+        case _:
+            raise CallerNotAllowed
+
+
+def person_or_none() -> Person | None:
+    """The signed-in user of this call, if there is one."""
+    who = _caller.get()
+    return who if isinstance(who, Person) else None
+
+
+def request_id() -> str:
+    """The id that this call's log lines carry, here and in every service it reaches."""
+    return _request_id.get()
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps the handlers of our own services; health and reflection pass through untouched."""
+
+    def __init__(
+        self,
+        services: list[ServiceDescriptor],
+        verifier: TokenVerifier,
+        errors: ErrorTable,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._methods: Mapping[str, MethodDescriptor] = {
+            f"/{service.full_name}/{method.name}": method for service in services for method in service.methods
+        }
+        self._verifier = verifier
+        self._errors = errors
+        self._threads = threads
+        self._streams: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler: Any = await continuation(handler_call_details)
+        method = self._methods.get(handler_call_details.method)
+        if handler is None or method is None:
+            return handler
+        codecs = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codecs)
+        if handler.stream_unary:
+            return grpc.stream_unary_rpc_method_handler(self._unary(method, handler.stream_unary), **codecs)
+        return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codecs)
+
+    def end_streams(self) -> None:
+        """End every open stream with UNAVAILABLE, so that its client resumes elsewhere."""
+        self._stopping = True
+        for task in self._streams:
+            task.cancel()
+
+    def _unary(self, method: MethodDescriptor, handler: Handler) -> Handler:
+        async def call(request: Any, context: Any) -> Any:
+            async def answer() -> Any:
+                await self._admit(method, context)
+                checked = _validated_stream(request) if method.client_streaming else _validated(request)
+                if inspect.iscoroutinefunction(handler):
+                    return await handler(checked, context)
+                run = contextvars.copy_context().run
+                return await asyncio.get_running_loop().run_in_executor(self._threads, run, handler, checked, context)
+
+            return await self._observed(method, context, answer())
+
+        return call
+
+    def _stream(self, method: MethodDescriptor, handler: Handler) -> Handler:
+        async def call(request: Any, context: Any) -> None:
+            async def answer() -> None:
+                caller = await self._admit(method, context)
+                remaining = (caller.expires - datetime.now(UTC)).total_seconds() if isinstance(caller, Person) else None
+                try:
+                    async with asyncio.timeout(remaining):
+                        async for message in handler(_validated(request), context):
+                            await context.write(message)
+                except TimeoutError:
+                    raise TokenExpired from None
+
+            task = asyncio.current_task()
+            assert task is not None
+            self._streams.add(task)
+            try:
+                await self._observed(method, context, answer())
+            finally:
+                self._streams.discard(task)
+
+        return call
+
+    async def _admit(self, method: MethodDescriptor, context: Any) -> Caller:
+        """Who calls, if they may. Raises TokenMissing, TokenInvalid, TokenExpired or CallerNotAllowed."""
+        access = method.GetOptions().Extensions[access_pb2.access]
+        metadata = dict(context.invocation_metadata())
+        authorization = str(metadata.get("authorization", ""))
+        caller: Caller = None
+        if authorization:
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() != "bearer":
+                raise TokenMissing
+            caller = await self._verifier.verify(token.strip())
+        match caller:
+            case None if not access.anonymous:
+                raise TokenMissing
+            case Person() if not (access.user or access.anonymous):
+                raise CallerNotAllowed
+            case Service(name) if name not in access.services and not access.anonymous:
+                raise CallerNotAllowed
+        _caller.set(caller)
+        return caller
+
+    async def _observed(self, method: MethodDescriptor, context: Any, answer: Awaitable[Any]) -> Any:
+        """Await the answer; count it, log it, and turn what it raises into a status."""
+        sent = str(dict(context.invocation_metadata()).get("x-request-id", ""))
+        _request_id.set(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()))
+        structlog.contextvars.bind_contextvars(request_id=request_id())
+        began = time.monotonic()
+        code = grpc.StatusCode.OK
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            if not self._stopping:
+                raise
+            code = grpc.StatusCode.UNAVAILABLE
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            await _abort(context, self._status(DependencyUnavailable("this replica")))
+        except Exception as error:  # noqa: BLE001 - the one place where any error becomes a status
+            status = self._status(error)
+            code = next(known for known in grpc.StatusCode if known.value[0] == status.code)
+            await _abort(context, status)
+        finally:
+            seconds = time.monotonic() - began
+            name = f"{method.containing_service.name}/{method.name}"
+            REQUESTS.labels(name, code.name).inc()
+            SECONDS.labels(name).observe(seconds)
+            log.info("call", method=name, code=code.name, seconds=round(seconds, 4))
+
+    def _status(self, error: Exception) -> status_pb2.Status:
+        status = self._errors.status(error) or RUNTIME_ERRORS.status(error)
+        if status is None and isinstance(error, grpc.RpcError):
+            log.warning("a neighbour did not answer", error=repr(error.code()))
+            status = RUNTIME_ERRORS.status(DependencyUnavailable("a service that this one needs"))
+        if status is None:
+            log.error("unexpected error", **describe(error))
+            status = INTERNAL
+        return status
+
+
+async def _abort(context: Any, status: status_pb2.Status) -> None:
+    await context.abort_with_status(rpc_status.to_status(status))
+
+
+def _validated(message: Message) -> Message:
+    """Raises InvalidField if the message breaks a rule of its contract."""
+    violations = protovalidate.collect_violations(message)
+    if violations:
+        raise InvalidField([(_path(violation.proto.field), violation.proto.message) for violation in violations])
+    return message
+
+
+async def _validated_stream(messages: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async for message in messages:
+        yield _validated(message)
+
+
+def _path(path: Any) -> str:
+    """`spec.seed`, `task_ids[2]`: a field path as BadRequest spells it."""
+    steps = []
+    for element in path.elements if path else []:
+        index = element.subscript
+        steps.append(element.field_name if index is None else f"{element.field_name}[{index.value}]")
+    return ".".join(steps)

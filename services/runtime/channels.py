@@ -1,0 +1,51 @@
+"""Calls to neighbours: channels that reconnect fast, and the metadata that every call carries."""
+
+from collections.abc import Sequence
+
+import grpc
+
+from services.runtime.calls import request_id
+from services.runtime.tokens import ServiceIdentity
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+CHANNEL_OPTIONS: Sequence[tuple[str, int | str]] = (
+    # A neighbour that restarts is found again within a second; gRPC's own limit is two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A neighbour that froze is noticed on a quiet stream too.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Several addresses behind one name share the calls.
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Processes run side by side on one address; each channel keeps its own connection.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+def channel(address: str) -> grpc.Channel:
+    """A channel for threads."""
+    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+
+
+def aio_channel(address: str) -> grpc.aio.Channel:
+    """A channel for the event loop."""
+    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+
+
+class Peer:
+    """How this process introduces itself to one neighbour."""
+
+    def __init__(self, identity: ServiceIdentity, callee: str) -> None:
+        self._identity = identity
+        self._callee = callee
+
+    def metadata(self) -> Metadata:
+        """This process's service token, and the id of the request that is being served, if any."""
+        token = ("authorization", f"Bearer {self._identity.token(self._callee)}")
+        current = request_id()
+        return (token, ("x-request-id", current)) if current else (token,)

@@ -1,0 +1,31 @@
+"""Bring the databases of the named contexts to their newest schema.
+
+    python -m services.runtime.migrate auth generation …
+
+Each context's revisions lie in `services/<context>/migrations`; its database is `<CONTEXT>_DATABASE_URL`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import make_url
+
+SERVICES = Path(__file__).parent.parent
+
+
+def migrate(context: str, url: str) -> None:
+    """Apply what is missing, in one transaction. Several processes may do so at once: they take turns."""
+    config = Config()
+    config.set_main_option("script_location", str(SERVICES / "runtime" / "migrations"))
+    config.set_main_option("version_locations", str(SERVICES / context / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = make_url(url).set(drivername="postgresql+psycopg2")
+    command.upgrade(config, "head")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        migrate(name, os.environ[f"{name.upper()}_DATABASE_URL"])

@@ -1,0 +1,12 @@
+"""Alembic's entry, the same for every context."""
+
+from alembic import context
+from sqlalchemy import create_engine, text
+
+engine = create_engine(context.config.attributes["url"])
+with engine.begin() as connection:
+    # One migration at a time per database: the others wait here and then find nothing to do.
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('imagegen migrations'))"))
+    context.configure(connection=connection)
+    context.run_migrations()
+engine.dispose()

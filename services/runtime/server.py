@@ -1,0 +1,100 @@
+"""How a gRPC service starts, listens and stops."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from services.runtime.calls import CallInterceptor
+from services.runtime.channels import MAX_MESSAGE_BYTES
+from services.runtime.errors import ErrorTable
+from services.runtime.logs import configure_logging
+from services.runtime.settings import ProcessSettings
+from services.runtime.tokens import TokenVerifier
+
+log = structlog.get_logger()
+
+STOP_GRACE_SECONDS = 10.0
+"""Calls in flight may take this long after SIGTERM; open streams end at once, their clients resume elsewhere."""
+
+SERVER_OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+def start_process(name: str) -> ProcessSettings:
+    """Logging and metrics, before anything else of a process."""
+    settings = ProcessSettings()
+    configure_logging(name, settings.log_format)
+    if settings.metrics_listen:
+        host, port = settings.metrics_listen.rsplit(":", 1)
+        start_http_server(int(port), host)
+    return settings
+
+
+class Server:
+    """One gRPC server with health and reflection; every call passes the `CallInterceptor`.
+
+    `register` adds the servicers of `services` to the server.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[ServiceDescriptor],
+        register: Callable[[grpc.aio.Server], None],
+        *,
+        verifier: TokenVerifier,
+        errors: ErrorTable,
+        threads: int,
+    ) -> None:
+        self._services = services
+        self._register = register
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="call")
+        self._interceptor = CallInterceptor(list(services), verifier, errors, self._threads)
+        self._health = health_aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, listen: str) -> int:
+        """Listen on `host:port` (port 0: any) and return the port. Health says SERVING from here on."""
+        server = grpc.aio.server(interceptors=[self._interceptor], options=SERVER_OPTIONS)
+        self._register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = [service.full_name for service in self._services]
+        reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], server)
+        port = server.add_insecure_port(listen)
+        await server.start()
+        for name in ["", *names]:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._server = server
+        return port
+
+    async def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """Say NOT_SERVING, end the streams, let calls in flight finish within `grace` seconds."""
+        assert self._server is not None
+        await self._health.enter_graceful_shutdown()
+        self._interceptor.end_streams()
+        await self._server.stop(grace)
+        self._threads.shutdown(wait=False)
+
+    async def serve(self, listen: str) -> None:
+        """Listen until SIGTERM or SIGINT, then stop."""
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await self.start(listen)
+        log.info("serving", listen=listen)
+        await stopping.wait()
+        await self.stop()
