@@ -1,0 +1,1 @@
+"""Ways to run ImageGen: on one machine (local), and the parts that they share."""

@@ -1,0 +1,94 @@
+"""python -m deploy.local [--port 8080] [--data-dir var]
+
+The environment may put something of the operator's in the place of a part: `AUTH_`, `GENERATION_`, `EXECUTOR_` and
+`RESULTS_DATABASE_URL`, REDIS_URL, COMFYUI_URL, RESULTS_STORE_URL. Other variables with a context's prefix, or with
+GATEWAY_, are its services' settings; SKETCH_STEP_SECONDS and SKETCH_LOAD_SECONDS set the pace of sketch;
+ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deploy.local.banner import banner, register_demo
+from deploy.local.credentials import load_secrets
+from deploy.local.installation import PORTS, Installation
+from deploy.local.log import Log
+from deploy.local.ports import LOOPBACK, require_free, reserved_ports
+from deploy.local.postgres import PostgresError
+from deploy.local.supervisor import StartFailed, Supervisor
+from deploy.local.topology import tiers
+
+_LOCK_SECONDS = 1.0  # the processes of a killed launcher are gone in a tenth of that
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description="Run ImageGen on this machine.")
+    parser.add_argument("--port", type=int, default=8080, help="where it listens on 127.0.0.1 (default: 8080)")
+    parser.add_argument("--data-dir", type=Path, default=Path("var"), help="what it keeps (default: var)")
+    arguments = parser.parse_args()
+    data = arguments.data_dir.resolve()
+    # Others may pass, to a PostgreSQL that runs as nobody (unprivileged.py), but not look around.
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with _locked(data) as lock, reserved_ports(PORTS) as ports:
+        try:
+            require_free(arguments.port)
+        except OSError as error:
+            sys.exit(f"Port {arguments.port} cannot be used ({error.strerror}); choose another with --port.")
+        secrets = load_secrets(data / "secrets.json")
+        at = Installation(data, f"{LOOPBACK}:{arguments.port}", ports, secrets, os.environ)
+        for folder in (at.run, at.pictures, at.sketch):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        at.postgres.forget_former_run()
+        failed = ""
+        try:
+            asyncio.run(_launch(at, lock))
+        except* (StartFailed, PostgresError) as failures:
+            failed = "\n".join(map(str, failures.exceptions))
+        sys.exit(failed or 0)
+
+
+async def _launch(at: Installation, lock: int) -> None:
+    table = tiers(at)
+    log = Log(["launcher", *(process.name for tier in table for process in tier)], sys.stdout.buffer)
+    status = at.run / "processes.json"
+    supervisor = Supervisor(table, status=status, public_url=at.public_url, log=log, lock=lock)
+
+    async def greet() -> None:
+        problem = await asyncio.to_thread(register_demo, at)
+        if problem is not None:
+            log.write("launcher", f"the demo account could not be registered: {problem}")
+        print(banner(at), flush=True)  # noqa: T201 - without a prefix, to be copied
+
+    running = asyncio.create_task(supervisor.run(greet))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[int]:
+    """Holds the data folder. Every process inherits the lock, so who gets it knows that all former ones are dead."""
+    with data.joinpath("lock").open("a") as lock:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    sys.exit(f"Another launcher runs on {data}; stop it, or choose another folder with --data-dir.")
+                time.sleep(0.05)
+        yield lock.fileno()
+
+
+if __name__ == "__main__":
+    main()

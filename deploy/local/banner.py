@@ -1,0 +1,55 @@
+"""The account `demo`, and what the operator reads when everything is ready."""
+
+import json
+from string import Template
+
+from deploy.local.installation import Installation
+from deploy.local.loopback import request
+
+_CONFLICT = 409  # somebody of that name is there: the demo account of an earlier run
+
+_TEXT = Template("""
+ImageGen is ready: $url
+  account   demo, password $password
+  engine    $engine
+
+A picture by curl:
+
+  api=$url/api/v1
+  read_json() { python3 -c "import json, sys; print(json.load(sys.stdin)$$1)"; }
+  token=$$(curl -sS $$api/auth/login -H 'content-type: application/json' \\
+    -d '{"username": "demo", "password": "$password"}' | read_json '["access_token"]')
+  task=$$(curl -sS $$api/generation/generate -H "authorization: Bearer $$token" -H 'content-type: application/json' \\
+    -d '{"prompt": "a lighthouse at dusk", "model": "sd15"}' | read_json '["id"]')
+  until curl -sS $$api/generation/tasks/$$task -H "authorization: Bearer $$token" > task.json &&
+    read_json '["status"]' < task.json | grep -E 'completed|failed|canceled'; do sleep 1; done
+  curl -sS -o picture.png "$$(read_json '["results"][0]["image_url"]' < task.json)"
+
+Ctrl-C stops everything.
+""")
+
+
+def register_demo(at: Installation) -> str | None:
+    """Registers the account unless it is there. Returns what went wrong, if anything did."""
+    account = {"username": "demo", "email": "demo@example.com", "password": at.secrets["demo_password"]}
+    try:
+        status, _ = request(
+            "POST",
+            at.public,
+            "/api/v1/auth/register",
+            headers={"content-type": "application/json"},
+            body=json.dumps(account).encode(),
+        )
+    except OSError as error:
+        return str(error)
+    return None if status // 100 == 2 or status == _CONFLICT else f"answered with {status}"
+
+
+def banner(at: Installation) -> str:
+    return _TEXT.substitute(
+        url=at.public_url,
+        password=at.secrets["demo_password"],
+        engine="sketch: procedural pictures, no neural network"
+        if at.embeds("COMFYUI_URL")
+        else at.settings["COMFYUI_URL"],
+    )

@@ -1,0 +1,103 @@
+"""One installation: its data folder, ports and secrets, and every setting that follows from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from deploy.local import credentials
+from deploy.local.credentials import CONTEXTS, IDENTITIES
+from deploy.local.ports import LOOPBACK
+from deploy.local.postgres import Postgres
+
+PROJECT = Path(__file__).resolve().parents[2]
+PORTS = (
+    *("postgres", "valkey", "sketch", "gateway", *CONTEXTS),
+    *(f"{identity}_metrics" for identity in IDENTITIES),
+)
+DATABASE_URLS = tuple(f"{context.upper()}_DATABASE_URL" for context in CONTEXTS)
+_WIRING = ("_LISTEN", "_ADDRESS", "_READY_FILE")  # how processes meet is for the launcher alone to say
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What the process table is made from.
+
+    Attributes:
+        data: the data folder.
+        public: `host:port` of the public door.
+        ports: a free port on loopback for each of PORTS.
+        given: the caller's environment. REDIS_URL, COMFYUI_URL or all four `X_DATABASE_URL` in it take the place of
+            the embedded part.
+    """
+
+    data: Path
+    public: str
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str]
+    given: Mapping[str, str]
+
+    @property
+    def public_url(self) -> str:
+        return f"http://{self.public}"
+
+    @property
+    def run(self) -> Path:
+        """The folder of what means nothing to the next run."""
+        return self.data / "run"
+
+    @property
+    def pictures(self) -> Path:
+        return self.data / "pictures"
+
+    @property
+    def sketch(self) -> Path:
+        return self.data / "sketch"
+
+    @property
+    def postgres(self) -> Postgres:
+        return Postgres(self.data / "postgres", self.ports["postgres"], self.secrets["postgres_password"])
+
+    @property
+    def database_passwords(self) -> Mapping[str, str]:
+        return {context: self.secrets[f"{context}_database_password"] for context in CONTEXTS}
+
+    @cached_property
+    def public_keys(self) -> str:
+        return credentials.public_keys(self.secrets)
+
+    def address(self, name: str) -> str:
+        return f"{LOOPBACK}:{self.ports[name]}"
+
+    def embeds(self, *settings: str) -> bool:
+        """Whether the caller leaves a part to the launcher: not every setting that names it is given."""
+        return not all(self.given.get(name) for name in settings)
+
+    def given_for(self, prefixes: Sequence[str]) -> Mapping[str, str]:
+        """The caller's variables under these prefixes."""
+        return {
+            name: value
+            for name, value in self.given.items()
+            if name.startswith(tuple(prefixes)) and not name.endswith(_WIRING)
+        }
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        """Every setting of the services by its name: the caller's, or else that of the embedded part."""
+        settings = {
+            "REDIS_URL": f"redis://:{self.secrets['redis_password']}@{self.address('valkey')}/0",
+            "COMFYUI_URL": f"http://{self.address('sketch')}",
+            "AUTH_ENCRYPTION_KEYS": self.secrets["auth_encryption_key"],
+            "EXECUTOR_ENGINE_ID": self.secrets["engine_id"],
+            "EXECUTOR_MODELS_DIR": str(PROJECT / "services" / "executor" / "models"),
+            "EXECUTOR_READY_FILE": str(self.run / "worker.ready"),
+            "RESULTS_SIGNING_KEY": self.secrets["results_signing_key"],
+            "RESULTS_STORE_URL": self.pictures.as_uri(),
+            "GATEWAY_LISTEN": self.address("gateway"),
+        }
+        for context, password in self.database_passwords.items():
+            settings[f"{context.upper()}_DATABASE_URL"] = self.postgres.url(context, password)
+            settings[f"{context.upper()}_LISTEN"] = self.address(context)
+            settings[f"{context.upper()}_ADDRESS"] = self.address(context)
+        replaceable = [name for name in settings if not name.endswith(_WIRING)]
+        return settings | {name: self.given[name] for name in replaceable if self.given.get(name)}

@@ -1,0 +1,173 @@
+"""The process table: what runs on one machine, with which command, environment and readiness."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from signal import SIGINT
+
+from deploy.envoy.render import render
+from deploy.local import wheels
+from deploy.local.credentials import CONTEXTS
+from deploy.local.files import replace
+from deploy.local.installation import DATABASE_URLS, PROJECT, Installation
+from deploy.local.ports import LOOPBACK
+from deploy.local.readiness import Check, answers, connects, exists, has_databases, opens, serves
+from deploy.local.supervisor import Process
+
+_SYSTEM = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+# Beside these settings, a service gets what the caller set under its context's prefix, and no other's secrets.
+_NEEDS = {
+    "auth": "AUTH_LISTEN AUTH_DATABASE_URL AUTH_ENCRYPTION_KEYS",
+    "generation": "GENERATION_LISTEN GENERATION_DATABASE_URL AUTH_ADDRESS EXECUTOR_ADDRESS RESULTS_ADDRESS",
+    "executor": "EXECUTOR_LISTEN EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR AUTH_ADDRESS REDIS_URL",
+    "results": "RESULTS_LISTEN RESULTS_DATABASE_URL RESULTS_STORE_URL RESULTS_SIGNING_KEY AUTH_ADDRESS",
+    "worker": "EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR EXECUTOR_ENGINE_ID EXECUTOR_READY_FILE"
+    " RESULTS_ADDRESS REDIS_URL COMFYUI_URL",
+    "gateway": "GATEWAY_LISTEN AUTH_ADDRESS GENERATION_ADDRESS RESULTS_ADDRESS EXECUTOR_ADDRESS",
+}
+_SKETCH_OPTIONS = {"SKETCH_STEP_SECONDS": "--step-seconds", "SKETCH_LOAD_SECONDS": "--load-seconds"}
+
+
+def tiers(at: Installation) -> Sequence[Sequence[Process]]:
+    """Returns the table. A tier uses those before it, so the last is stopped first."""
+    return list(_platform(at)), list(_contexts(at)), list(_callers(at)), list(_door(at))
+
+
+def _platform(at: Installation) -> Iterator[Process]:
+    if at.embeds(*DATABASE_URLS):
+        yield Process(
+            "postgres",
+            at.postgres.command,
+            _system(at),
+            has_databases(at.postgres, at.database_passwords),
+            address=at.address("postgres"),
+            prepare=at.postgres.initialise,
+            stop_signal=SIGINT,
+        )
+    if at.embeds("REDIS_URL"):
+        config = at.run / "valkey.conf"
+        yield Process(
+            "valkey",
+            (wheels.valkey_server(), str(config)),
+            _system(at),
+            connects(at.address("valkey")),
+            address=at.address("valkey"),
+            prepare=partial(replace, config, _valkey_config(at)),
+        )
+    if at.embeds("COMFYUI_URL"):
+        options = ["--port", str(at.ports["sketch"]), "--base-directory", str(at.sketch)]
+        for variable, option in _SKETCH_OPTIONS.items():
+            if variable in at.given:
+                options += [option, at.given[variable]]
+        yield Process(
+            "sketch",
+            _module("services.executor.sketch", *options),
+            _python(at),
+            answers(at.address("sketch"), "/system_stats"),
+            address=at.address("sketch"),
+        )
+
+
+def _contexts(at: Installation) -> Iterator[Process]:
+    yield Process(
+        "migrate",
+        _module("services.runtime.migrate", *CONTEXTS),
+        {**_python(at), **{name: at.settings[name] for name in DATABASE_URLS}},
+        ready=None,
+        after=("postgres",) if at.embeds(*DATABASE_URLS) else (),
+    )
+    for name in CONTEXTS:
+        address = at.address(name)
+        yield _service(at, name, ready=serves(address), after=("migrate",), address=address)
+
+
+def _callers(at: Installation) -> Iterator[Process]:
+    ready_file = Path(at.settings["EXECUTOR_READY_FILE"])
+    yield _service(
+        at,
+        "worker",
+        module="services.executor.worker",
+        prefixes=("EXECUTOR_", "COMFYUI_"),
+        more={"COMFYUI_OUTPUT_DIR": str(at.sketch / "output")} if at.embeds("COMFYUI_URL") else {},
+        ready=exists(ready_file),
+        after=("migrate",),
+        prepare=partial(ready_file.unlink, missing_ok=True),
+    )
+    address = at.address("gateway")
+    yield _service(at, "gateway", module="gateway.main", ready=answers(address, "/readyz"), address=address)
+
+
+def _door(at: Installation) -> Iterator[Process]:
+    config = at.run / "envoy.yaml"
+    content = render(
+        listen=at.public,
+        **{name: at.address(name) for name in ("auth", "generation", "results", "gateway")},
+        cors_origins=at.given.get("ENVOY_CORS_ORIGINS", "").split(),
+        access_log=bool(at.given.get("ENVOY_ACCESS_LOG")),
+    )
+    options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+    yield Process(
+        "envoy",
+        (wheels.envoy(), "-c", str(config), *options),
+        _system(at),
+        ready=opens(at.public),
+        address=at.public,
+        prepare=partial(replace, config, content),
+    )
+
+
+def _service(
+    at: Installation,
+    name: str,
+    *,
+    ready: Check,
+    module: str | None = None,
+    prefixes: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
+    after: Sequence[str] = (),
+    address: str | None = None,
+    prepare: Callable[[], object] | None = None,
+) -> Process:
+    environment = {
+        **_python(at),
+        **at.given_for(prefixes or (f"{name.upper()}_",)),
+        **{setting: at.settings[setting] for setting in _NEEDS[name].split()},
+        **(more or {}),
+        "METRICS_LISTEN": at.address(f"{name}_metrics"),
+        f"SERVICE_KEY_{name.upper()}": at.secrets[f"{name}_service_key"],
+        "SERVICE_PUBLIC_KEYS": at.public_keys,
+    }
+    command = _module(module or f"services.{name}.main")
+    return Process(name, command, environment, ready, after, address, prepare)
+
+
+def _module(name: str, *arguments: str) -> Sequence[str]:
+    return (sys.executable, "-m", name, *arguments)
+
+
+def _system(at: Installation) -> Mapping[str, str]:
+    return {name: at.given[name] for name in _SYSTEM if name in at.given}
+
+
+def _python(at: Installation) -> Mapping[str, str]:
+    folders = [str(PROJECT), str(PROJECT / "protos" / "gen"), *filter(None, [at.given.get("PYTHONPATH")])]
+    return {
+        **_system(at),
+        "PYTHONPATH": os.pathsep.join(folders),
+        "PYTHONUNBUFFERED": "1",  # a crash must not take the last lines with it
+        "LOG_FORMAT": "console",
+    }
+
+
+def _valkey_config(at: Installation) -> str:
+    """The content of a file: a command line would show the password to every user of the machine."""
+    return f"""\
+bind {LOOPBACK}
+port {at.ports["valkey"]}
+requirepass {at.secrets["redis_password"]}
+save ""
+appendonly no
+loglevel warning
+"""

@@ -1,0 +1,306 @@
+"""The public door: who is let through to whom, and what a caller hears when nobody answers."""
+
+import base64
+import json
+import subprocess
+import threading
+import uuid
+from concurrent import futures
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from deploy.envoy.render import render
+from deploy.local import wheels
+from deploy.local.ports import LOOPBACK, reserved_ports
+from deploy.local.readiness import NotReady, opens
+from deploy.local.watchdog import guarded_group
+from tests.deploy.waiting import wait_until
+
+NAMES = ("public", "auth", "generation", "results", "gateway")
+ORIGIN = "https://app.example.org"
+GREET = "/imagegen.auth.v1.AuthService/Greet"
+WATCH = "/imagegen.generation.v1.GenerationService/Watch"
+GRPC_WEB = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Answers every request with what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = json.dumps({"path": self.path, "request_id": self.headers["x-request-id"]}).encode()
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+class Services(grpc.GenericRpcHandler):
+    """`Greet` echoes its message; `Watch` sends its second message when the test has seen the first."""
+
+    def __init__(self):
+        self.first_was_seen = threading.Event()
+
+    def service(self, details):
+        if details.method.endswith("/Greet"):
+            return grpc.unary_unary_rpc_method_handler(lambda message, _: b"hello " + message)
+        if details.method.endswith("/Watch"):
+            return grpc.unary_stream_rpc_method_handler(self.watch)
+        return None
+
+    def watch(self, *_):
+        yield b"first"
+        assert self.first_was_seen.wait(10)
+        yield b"second"
+
+
+@contextmanager
+def an_envoy(folder, ports):
+    addresses = {name: f"{LOOPBACK}:{ports[name]}" for name in NAMES[1:]}
+    config = folder / "envoy.yaml"
+    config.write_text(render(listen=f"{LOOPBACK}:{ports['public']}", **addresses, cors_origins=[ORIGIN]))
+    command = [wheels.envoy(), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
+    with (
+        guarded_group() as group,
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, process_group=group) as envoy,
+    ):
+        try:
+            yield f"{LOOPBACK}:{ports['public']}"
+        finally:
+            envoy.terminate()
+
+
+@pytest.fixture(scope="module")
+def services():
+    return Services()
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory, services):
+    """The address of an Envoy before a gateway and one gRPC server for the three services."""
+    with reserved_ports(NAMES) as ports:
+        server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[services])
+        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        for name in ("auth", "generation", "results"):
+            assert server.add_insecure_port(f"{LOOPBACK}:{ports[name]}")
+        server.start()
+        gateway = ThreadingHTTPServer((LOOPBACK, ports["gateway"]), Gateway)
+        threading.Thread(target=gateway.serve_forever).start()
+        try:
+            with an_envoy(tmp_path_factory.mktemp("envoy"), ports) as public:
+                wait_until(lambda: is_open(public))
+                yield public
+        finally:
+            gateway.shutdown()
+            gateway.server_close()
+            server.stop(None).wait()
+
+
+def is_open(public):
+    try:
+        opens(public)()
+    except NotReady:
+        return False
+    return True
+
+
+@pytest.fixture
+def rest(public):
+    with httpx.Client(base_url=f"http://{public}", trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def channel(public):
+    with grpc.insecure_channel(public) as channel:
+        yield channel
+
+
+def frame(message):
+    """A length-prefixed message, as gRPC sends it."""
+    return b"\0" + len(message).to_bytes(4) + message
+
+
+def code_of(channel, method):
+    with pytest.raises(grpc.RpcError) as failure:
+        channel.unary_unary(method)(b"", timeout=5)
+    return failure.value.code()
+
+
+@pytest.mark.parametrize("access_log", [True, False])
+def test_envoy_accepts_the_rendered_configuration(tmp_path, access_log):
+    config = tmp_path / "envoy.yaml"
+    addresses = {name: f"{name}.imagegen.svc:50051" for name in NAMES[1:]}
+    config.write_text(render(listen="0.0.0.0:8080", **addresses, access_log=access_log))
+    command = [wheels.envoy(), "--mode", "validate", "-c", str(config)]
+    validated = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert validated.returncode == 0, validated.stderr
+
+
+def test_grpc_passes(channel):
+    assert channel.unary_unary(GREET)(b"Ada", timeout=5) == b"hello Ada"
+
+
+def test_a_stream_passes_message_by_message(channel, services):
+    stream = channel.unary_stream(WATCH)(b"", timeout=10)
+    assert next(stream) == b"first"
+    services.first_was_seen.set()
+    assert list(stream) == [b"second"]
+
+
+def test_binary_grpc_web_passes(rest):
+    answer = rest.post(GREET, headers=GRPC_WEB, content=frame(b"Ada"))
+    assert answer.headers["content-type"] == "application/grpc-web+proto"
+    assert answer.content.startswith(frame(b"hello Ada"))
+    assert b"grpc-status:0" in answer.content
+
+
+def test_text_grpc_web_passes(rest):
+    headers = {"content-type": "application/grpc-web-text", "accept": "application/grpc-web-text"}
+    answer = rest.post(GREET, headers=headers, content=base64.b64encode(frame(b"Ada")))
+    assert base64.b64decode(answer.content[:20]).startswith(frame(b"hello Ada"))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/imagegen.executor.v1.ExecutorService/SubmitJob",
+        "/imagegen.auth.v1.InternalService/WatchRevocations",
+    ],
+)
+def test_what_is_not_public_is_unimplemented(channel, method):
+    assert code_of(channel, method) == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_everything_else_goes_to_the_gateway(rest):
+    assert rest.get("/api/v1/generation/tasks/7?x=1").json()["path"] == "/api/v1/generation/tasks/7?x=1"
+
+
+def test_a_callers_request_id_is_kept(rest):
+    answer = rest.get("/", headers={"x-request-id": "from-the-caller"})
+    assert answer.json()["request_id"] == "from-the-caller" == answer.headers["x-request-id"]
+
+
+def test_a_callers_uuid_is_kept_to_the_last_digit(rest):
+    request_id = str(uuid.uuid4())
+    assert rest.get("/", headers={"x-request-id": request_id}).json()["request_id"] == request_id
+
+
+def test_an_endless_request_id_is_cut(rest):
+    assert rest.get("/", headers={"x-request-id": "x" * 5000}).json()["request_id"] == "x" * 128
+
+
+def test_a_request_without_an_id_gets_a_uuid(rest):
+    assert uuid.UUID(rest.get("/").json()["request_id"]).version == 4
+
+
+def preflight(rest, origin):
+    return rest.options(
+        GREET,
+        headers={
+            "origin": origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "x-grpc-web",
+        },
+    )
+
+
+def test_a_page_of_an_allowed_origin_may_call_and_read_the_status(rest):
+    assert preflight(rest, ORIGIN).headers["access-control-allow-origin"] == ORIGIN
+    answer = rest.post(GREET, headers=GRPC_WEB | {"origin": ORIGIN}, content=frame(b"Ada"))
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"grpc-status", "grpc-message", "grpc-status-details-bin"} <= set(exposed)
+
+
+def test_a_page_of_another_origin_may_not(rest):
+    assert "access-control-allow-origin" not in preflight(rest, "https://evil.example.org").headers
+
+
+def test_a_rest_body_of_one_mebibyte_is_the_limit(rest):
+    assert rest.post("/", content=b"x" * 2**20).status_code == 200
+    answer = rest.post("/", content=b"x" * (2**20 + 1))
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "content_too_large"
+
+
+def test_a_grpc_message_may_be_larger_than_a_rest_body(channel):
+    picture = b"x" * (2 * 2**20)
+    assert channel.unary_unary(GREET)(picture, timeout=5) == b"hello " + picture
+
+
+@pytest.fixture(scope="module")
+def deserted(tmp_path_factory):
+    """The address of an Envoy with nobody behind it."""
+    with reserved_ports(NAMES) as ports, an_envoy(tmp_path_factory.mktemp("deserted"), ports) as public:
+        wait_until(lambda: answers(public))
+        yield public
+
+
+def answers(public):
+    try:
+        return httpx.get(f"http://{public}/", trust_env=False).status_code == 503
+    except httpx.ConnectError:
+        return False
+
+
+def test_a_rest_caller_hears_a_problem_when_the_gateway_is_away(deserted):
+    answer = httpx.get(f"http://{deserted}/api/v1/x", headers={"x-request-id": 'a"b'}, trust_env=False)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Service Unavailable",
+        "status": 503,
+        "code": "unavailable",
+        "request_id": 'a"b',
+    }
+
+
+def test_a_grpc_caller_hears_unavailable_when_the_service_is_away(deserted):
+    with grpc.insecure_channel(deserted) as channel, pytest.raises(grpc.RpcError) as failure:
+        channel.unary_unary(GREET)(b"", timeout=5)
+    assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "{" not in failure.value.details()
+
+
+def test_health_is_asked_of_each_service_alone(tmp_path):
+    """One service away leaves the others reachable."""
+    with reserved_ports(NAMES) as ports:
+        server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Services()])
+        servicer = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        assert server.add_insecure_port(f"{LOOPBACK}:{ports['auth']}")
+        server.start()
+        with an_envoy(tmp_path, ports) as public, grpc.insecure_channel(public) as channel:
+            greet = channel.unary_unary(GREET)
+            assert greet(b"Ada", timeout=5, wait_for_ready=True) == b"hello Ada"
+            assert code_of(channel, WATCH) == grpc.StatusCode.UNAVAILABLE
+            servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+            wait_until(lambda: refuses(greet))
+        server.stop(None).wait()
+
+
+def refuses(method):
+    try:
+        method(b"", timeout=5)
+    except grpc.RpcError as error:
+        return error.code() == grpc.StatusCode.UNAVAILABLE
+    return False

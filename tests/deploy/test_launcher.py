@@ -1,0 +1,138 @@
+"""`make run`, with stand-ins for the services: real PostgreSQL, Valkey and Envoy, the real launcher."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.installation import PROJECT
+from deploy.local.ports import LOOPBACK, reserved_ports
+from tests.deploy.waiting import wait_until
+
+STAND_INS = {
+    "services/runtime/migrate.py": "migrate()",
+    "services/auth/main.py": "serve_grpc('auth')",
+    "services/generation/main.py": "serve_grpc('generation')",
+    "services/executor/main.py": "serve_grpc('executor')",
+    "services/executor/worker.py": "work()",
+    "services/executor/sketch.py": "sketch()",
+    "services/results/main.py": "serve_grpc('results')",
+    "gateway/main.py": "gateway()",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project of the launcher and the stand-ins."""
+    project = tmp_path_factory.mktemp("project")
+    shutil.copytree(PROJECT / "deploy", project / "deploy")
+    shutil.copy(Path(__file__).with_name("stand_in.py"), project)
+    for path, call in STAND_INS.items():
+        module = project / path
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text(f"import stand_in\nstand_in.{call}\n")
+    return project
+
+
+def start(project, port, data, **options):
+    command = [sys.executable, "-m", "deploy.local", "--port", str(port), "--data-dir", str(data)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(project)}
+    return subprocess.Popen(command, cwd=project, env=environment, text=True, **options)
+
+
+@contextmanager
+def a_launcher(project, port, data):
+    """A launcher with everything ready, and its log."""
+    log = data.with_name("log")
+    with (
+        log.open("w") as output,
+        start(project, port, data, stdout=output, stderr=output) as launcher,
+    ):
+        try:
+            wait_until(lambda: "Ctrl-C stops everything" in log.read_text() or launcher.poll() is not None, seconds=60)
+            assert launcher.returncode is None, log.read_text()
+            yield launcher, log.read_text()
+        finally:
+            launcher.kill()
+
+
+@pytest.fixture(scope="module")
+def ready(project):
+    """What a launcher said when all was ready, and its data folder."""
+    data = project / "var"
+    with reserved_ports(["public"]) as ports, a_launcher(project, ports["public"], data) as (_, log):
+        yield log, data
+
+
+def test_the_banner_leads_to_a_picture(ready, tmp_path):
+    log, _ = ready
+    lines = log.splitlines()
+    journey = lines[lines.index("A picture by curl:") + 1 : lines.index("Ctrl-C stops everything.")]
+    subprocess.run(["sh", "-ec", "\n".join(journey)], cwd=tmp_path, check=True, timeout=20)
+    assert (tmp_path / "picture.png").read_bytes() == b"a picture"
+
+
+def test_the_status_file_tells_pids_and_addresses(ready):
+    _, data = ready
+    status = json.loads((data / "run" / "processes.json").read_text())
+    assert httpx.get(f"{status['public_url']}/healthz", trust_env=False).status_code == 200
+    assert status["processes"].keys() == {
+        *("postgres", "valkey", "sketch", "migrate", "auth", "generation", "executor", "results"),
+        *("worker", "gateway", "envoy"),
+    }
+    for name, process in status["processes"].items():
+        assert (process["pid"] is None) == (name == "migrate")
+        if process["address"] is not None:
+            host, _, port = process["address"].rpartition(":")
+            socket.create_connection((host, int(port))).close()
+
+
+def test_valkey_wants_its_password(ready):
+    _, data = ready
+    address = json.loads((data / "run" / "processes.json").read_text())["processes"]["valkey"]["address"]
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET x\r\n")
+        assert connection.recv(100).startswith(b"-NOAUTH")
+
+
+def test_a_second_launcher_on_the_same_folder_is_refused(ready, project):
+    with reserved_ports(["public"]) as ports:
+        _, data = ready
+        with start(project, ports["public"], data, stderr=subprocess.PIPE) as second:
+            _, error = second.communicate(timeout=10)
+    assert second.returncode == 1
+    assert error == f"Another launcher runs on {data}; stop it, or choose another folder with --data-dir.\n"
+
+
+def test_a_taken_public_port_is_one_clear_line(project, tmp_path):
+    with socket.create_server((LOOPBACK, 0)) as other:
+        port = other.getsockname()[1]
+        with start(project, port, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as launcher:
+            output, error = launcher.communicate(timeout=10)
+    assert launcher.returncode == 1
+    assert output == ""
+    assert error == f"Port {port} cannot be used (Address already in use); choose another with --port.\n"
+
+
+def test_a_killed_launcher_can_be_started_again_at_once_and_stops_cleanly(project, tmp_path):
+    data = tmp_path / "var"
+    with reserved_ports(["public"]) as ports:
+        with a_launcher(project, ports["public"], data) as (launcher, _):
+            launcher.kill()
+        with a_launcher(project, ports["public"], data) as (launcher, log):
+            assert "postgres ended" not in log
+            launcher.send_signal(signal.SIGTERM)
+            assert launcher.wait(timeout=10) == 0
+    assert not (data / "run" / "processes.json").exists()
+    with (data / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,47 @@
+"""Run one of our gRPC servers, or a neighbour's stand-in, inside the test process."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from services.runtime.server import Server
+
+
+@contextmanager
+def running(server: Server, *background: Coroutine[Any, Any, None]) -> Iterator[str]:
+    """Serve on a free loopback port, with the event loop in a thread of its own; yields `host:port`.
+
+    `background` runs on the same loop until the end.
+    """
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        thread = threading.Thread(target=loop.run_forever, name="server")
+        thread.start()
+        futures = [asyncio.run_coroutine_threadsafe(coroutine, loop) for coroutine in background]
+        try:
+            port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1:0"), loop).result(10)
+            yield f"127.0.0.1:{port}"
+        finally:
+            for future in futures:
+                future.cancel()
+            asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+
+
+@contextmanager
+def stand_in(register: Callable[[grpc.Server], None]) -> Iterator[str]:
+    """Serve a fake neighbour (a subclass of its generated servicer) from threads; yields `host:port`."""
+    server = grpc.server(ThreadPoolExecutor(8))
+    register(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait(5)
