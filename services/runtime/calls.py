@@ -137,11 +137,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 caller = await self._admit(method, context)
                 remaining = (caller.expires - datetime.now(UTC)).total_seconds() if isinstance(caller, Person) else None
                 try:
-                    async with asyncio.timeout(remaining):
+                    async with asyncio.timeout(remaining) as lifetime:
                         async for message in handler(_validated(request), context):
                             await context.write(message)
-                except TimeoutError:
-                    raise TokenExpired from None
+                except TimeoutError as error:
+                    if not lifetime.expired():
+                        raise
+                    raise TokenExpired from error
 
             task = asyncio.current_task()
             assert task is not None

@@ -27,6 +27,8 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
+            # The text of an error would quote what people wrote, and password hashes.
+            hide_parameters=True,
             connect_args={"connect_timeout": 3, "options": SERVER_TIMEOUTS},
         )
 

@@ -1,0 +1,47 @@
+"""Starts the results service."""
+
+import asyncio
+
+import structlog
+
+from services.results.blobs import Blobs
+from services.results.links import ImageLinks
+from services.results.server import results_server
+from services.results.service import Results
+from services.results.settings import Settings
+from services.runtime.database import Database
+from services.runtime.jwks import JwksCache
+from services.runtime.server import start_process
+from services.runtime.tokens import TokenVerifier, decode_key
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 300
+"""Nobody waits for a sweep: it only frees room that a crash has left taken."""
+
+
+async def main() -> None:
+    process = start_process("results")
+    settings = Settings()
+    database = Database(settings.database_url)
+    links = ImageLinks(decode_key(settings.signing_key))
+    results = Results(database, Blobs.from_url(settings.store_url), links)
+    verifier = TokenVerifier("results", process.trusted_services(), JwksCache(settings.auth_address).get)
+    server = results_server(results, verifier, threads=database.connections)
+    sweeping = asyncio.create_task(_sweep_for_ever(results))
+    await server.serve(settings.listen)
+    sweeping.cancel()
+    database.close()
+
+
+async def _sweep_for_ever(results: Results) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(results.sweep)
+        except Exception:  # the next turn may succeed, and pictures can be served meanwhile
+            log.exception("the sweep failed")
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

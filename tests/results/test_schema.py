@@ -1,0 +1,29 @@
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from services.results.store import metadata
+
+
+def test_the_migrations_make_the_tables_that_the_store_expects(world):
+    with world.database.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_database_itself_refuses_a_result_that_cannot_be(world):
+    world.store()
+
+    for broken in ('"index" = -1', "width = 0", "height = 0", "size_bytes = 0", "sha256 = 'A'"):
+        with pytest.raises(sa.exc.IntegrityError):
+            world.sql(f"UPDATE results SET {broken}")
+
+
+def test_the_database_itself_keeps_one_result_for_each_place_of_a_task(world):
+    world.store()
+
+    with pytest.raises(sa.exc.IntegrityError):
+        world.sql(
+            "INSERT INTO results SELECT uuidv7(), task_id, owner_id, index, image_url, media_type,"
+            " width, height, size_bytes, sha256, created_at FROM results"
+        )

@@ -1,0 +1,201 @@
+"""What every call passes through, shown on one servicer of GenerationService."""
+
+import threading
+from collections.abc import Iterator
+
+import grpc
+import jwt
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from imagegen.generation.v1 import error_reason_pb2 as reasons
+from imagegen.generation.v1 import generation_service_pb2 as pb
+from imagegen.generation.v1 import generation_service_pb2_grpc, task_pb2
+
+from services.runtime.calls import person, person_or_none, request_id
+from services.runtime.errors import DependencyUnavailable, ErrorTable
+from services.runtime.server import Server
+from tests.grpc_errors import fields, reason, retry_seconds
+from tests.identities import as_person, as_service, verifier
+from tests.serving import running
+
+TASK = "01890000-0000-7000-8000-000000000000"
+SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"]
+
+
+class TaskNotFound(Exception):
+    pass
+
+
+ERRORS = ErrorTable(
+    "generation.imagegen",
+    reasons.ErrorReason,
+    {TaskNotFound: (grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_TASK_NOT_FOUND)},
+)
+
+
+class Servicer(generation_service_pb2_grpc.GenerationServiceServicer):
+    """GetTask raises `error`, or answers who asked in which thread; WatchTask goes on for ever."""
+
+    error: Exception | None = None
+
+    def GetTask(self, request, context):
+        if self.error is not None:
+            raise self.error
+        name = threading.current_thread().name
+        task = task_pb2.Task(id=request.task_id, model=name, prompt=str(person().user_id), negative_prompt=request_id())
+        return pb.GetTaskResponse(task=task)
+
+    def ListModels(self, request, context):
+        assert person_or_none() is None
+        return pb.ListModelsResponse()
+
+    async def WatchTask(self, request, context):
+        import asyncio
+
+        yield pb.WatchTaskResponse(cursor="first")
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def servicer() -> Servicer:
+    return Servicer()
+
+
+@pytest.fixture
+def server(servicer) -> Server:
+    return Server(
+        [SERVICE],
+        lambda server: generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server),
+        verifier=verifier("generation"),
+        errors=ERRORS,
+        threads=2,
+    )
+
+
+@pytest.fixture
+def channel(server) -> Iterator[grpc.Channel]:
+    with running(server) as address, grpc.insecure_channel(address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def stub(channel):
+    return generation_service_pb2_grpc.GenerationServiceStub(channel)
+
+
+def get_task(stub, metadata=None, task_id=TASK):
+    return stub.GetTask(pb.GetTaskRequest(task_id=task_id), metadata=as_person() if metadata is None else metadata)
+
+
+def refused(stub, metadata=None, task_id=TASK) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as caught:
+        get_task(stub, metadata, task_id)
+    return caught.value
+
+
+UNSIGNED = jwt.encode({"sub": TASK, "sid": TASK, "aud": "imagegen", "exp": 4e9}, "", "none", headers={"kid": "test"})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "expected"),
+    [
+        ((), "UNAUTHENTICATED", "TOKEN_MISSING"),
+        ((("authorization", "Basic YTpi"),), "UNAUTHENTICATED", "TOKEN_MISSING"),
+        ((("authorization", "Bearer rubbish"),), "UNAUTHENTICATED", "TOKEN_INVALID"),
+        ((("authorization", f"Bearer {UNSIGNED}"),), "UNAUTHENTICATED", "TOKEN_INVALID"),
+        (as_person(expires_in=-1), "UNAUTHENTICATED", "TOKEN_EXPIRED"),
+        (as_person(audience="elsewhere"), "UNAUTHENTICATED", "TOKEN_INVALID"),
+        (as_service("gateway", "generation"), "PERMISSION_DENIED", "CALLER_NOT_ALLOWED"),
+        (as_service("gateway", "results"), "UNAUTHENTICATED", "TOKEN_INVALID"),
+    ],
+)
+def test_a_caller_who_may_not_call_is_told_why(stub, metadata, code, expected):
+    error = refused(stub, metadata)
+    assert (error.code().name, reason(error)) == (code, expected)
+
+
+def test_a_bad_token_is_refused_even_where_none_is_needed(stub):
+    assert stub.ListModels(pb.ListModelsRequest()) == pb.ListModelsResponse()
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ListModels(pb.ListModelsRequest(), metadata=as_person(expires_in=-1))
+    assert reason(caught.value) == "TOKEN_EXPIRED"
+
+
+def test_a_plain_handler_runs_on_the_thread_pool_and_knows_its_caller(stub):
+    from uuid import uuid4
+
+    user_id = uuid4()
+    task = get_task(stub, as_person(user_id)).task
+    assert task.model.startswith("call")
+    assert task.prompt == str(user_id)
+
+
+@pytest.mark.parametrize(("sent", "is_kept"), [("abc-1", True), ("two words", False), ("x" * 129, False)])
+def test_a_sane_request_id_is_kept_and_any_other_replaced(stub, sent, is_kept):
+    seen = get_task(stub, (*as_person(), ("x-request-id", sent))).task.negative_prompt
+    assert (seen == sent) is is_kept
+    assert seen
+
+
+def test_a_field_that_breaks_its_rule_is_named(stub):
+    error = refused(stub, task_id="no uuid")
+    assert (error.code().name, reason(error), fields(error)) == ("INVALID_ARGUMENT", "INVALID_FIELD", ["task_id"])
+
+
+def test_every_broken_field_is_named(stub):
+    request = pb.CreateTaskRequest(prompt=" ", model="", seed=-1, count=5)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.CreateTask(request, metadata=as_person())
+    assert fields(caught.value) == ["prompt", "model", "seed", "count"]
+
+
+def test_a_listed_error_is_answered_with_its_code_and_reason(servicer, stub):
+    servicer.error = TaskNotFound("no such task")
+    error = refused(stub)
+    assert (error.code().name, reason(error), error.details()) == ("NOT_FOUND", "TASK_NOT_FOUND", "no such task")
+
+
+def test_an_error_that_is_not_listed_says_nothing_of_itself(servicer, stub, capsys):
+    servicer.error = ValueError("a prompt, say")
+    error = refused(stub)
+    assert error.code().name == "INTERNAL"
+    assert "a prompt" not in error.details() + capsys.readouterr().out
+
+
+def test_what_is_away_is_unavailable_and_worth_a_retry(servicer, stub):
+    servicer.error = DependencyUnavailable("the database")
+    error = refused(stub)
+    assert (error.code().name, reason(error), retry_seconds(error)) == ("UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", 1.0)
+
+
+def test_a_stream_ends_when_its_token_does(stub):
+    events = stub.WatchTask(pb.WatchTaskRequest(task_id=TASK), metadata=as_person(expires_in=1.2), timeout=10)
+    assert next(events).cursor == "first"
+    with pytest.raises(grpc.RpcError) as caught:
+        next(events)
+    assert reason(caught.value) == "TOKEN_EXPIRED"
+
+
+def test_a_server_that_stops_ends_its_streams_so_that_clients_resume_elsewhere(server):
+    with running(server) as address:
+        channel = grpc.insecure_channel(address)
+        stub = generation_service_pb2_grpc.GenerationServiceStub(channel)
+        events = stub.WatchTask(pb.WatchTaskRequest(task_id=TASK), metadata=as_person(), timeout=10)
+        next(events)
+    with channel, pytest.raises(grpc.RpcError) as caught:
+        next(events)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_health_is_told_for_the_server_and_for_the_service(channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    for name in ("", SERVICE.full_name):
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_lists_the_services(channel):
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answer = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([request])))
+    assert SERVICE.full_name in {service.name for service in answer.list_services_response.service}

@@ -1,0 +1,72 @@
+"""Small values that cross the wire."""
+
+import base64
+import json
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from imagegen.generation.v1 import task_pb2
+
+from services.runtime.errors import InvalidCursor
+from services.runtime.ids import uuid7
+from services.runtime.pages import decode_page_token, encode_page_token
+from services.runtime.protos import from_enum, from_timestamp, to_enum, to_timestamp
+from services.runtime.tokens import TrustedServices, decode_key, encode_key
+
+
+def test_uuid7_has_its_version_variant_and_time():
+    before = time.time_ns() // 1_000_000
+    made = uuid7()
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert before <= made.int >> 80 <= time.time_ns() // 1_000_000
+
+
+def test_uuid7_sorts_by_time():
+    early = uuid7()
+    time.sleep(0.002)
+    assert early < uuid7()
+
+
+@given(st.uuids())
+def test_a_page_token_comes_back_as_it_was(last: UUID):
+    assert decode_page_token(encode_page_token(last)) == last
+
+
+def test_no_page_token_is_the_first_page():
+    assert decode_page_token("") is None
+
+
+def forged(content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+
+
+@pytest.mark.parametrize("token", ["rubbish", "ä", "=", forged([]), forged({"after": 1}), forged({}), forged(None)])
+def test_a_page_token_that_nobody_made_is_refused(token):
+    with pytest.raises(InvalidCursor):
+        decode_page_token(token)
+
+
+@pytest.mark.parametrize("word", ["pending", "processing", "completed", "failed", "canceled", None])
+def test_a_state_is_spelled_alike_everywhere(word):
+    assert from_enum(task_pb2.TaskState, to_enum(task_pb2.TaskState, word)) == word
+
+
+def test_a_moment_comes_back_as_it_was():
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
+    assert from_timestamp(to_timestamp(moment)) == moment
+    assert to_timestamp(None) is None
+
+
+@given(st.binary(max_size=64))
+def test_a_key_comes_back_as_it_was(raw: bytes):
+    assert decode_key(encode_key(raw)) == raw
+
+
+@pytest.mark.parametrize("text", ["auth", "auth=", "auth=AAAA", "auth=!!"])
+def test_a_malformed_list_of_services_is_refused(text):
+    with pytest.raises(ValueError):
+        TrustedServices.parse(text)
