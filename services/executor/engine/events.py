@@ -1,0 +1,50 @@
+"""What a person may see of a run before its pictures come."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Started:
+    """The engine took the run from its queue. Comes once, before any other event."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A loader node executes: model files are on their way into memory.
+
+    Attributes:
+        node: the node's id in the graph.
+    """
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sampler finished a step.
+
+    Attributes:
+        step: steps done, 1..steps.
+        steps: steps that this sampler will do.
+        node: the sampler's id in the graph.
+    """
+
+    step: int
+    steps: int
+    node: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The unfinished picture. Of several the newest counts, and any may be left out.
+
+    Attributes:
+        mime: image/jpeg or image/png.
+        data: the encoded picture, about 40 kB (docs/comfyui-protocol.md §3.3).
+    """
+
+    mime: str
+    data: bytes
+
+
+RunEvent = Started | Loading | Progress | Preview

@@ -1,0 +1,59 @@
+"""What ComfyUI's record of a run says: `GET /api/jobs/{id}` (docs/comfyui-protocol.md §4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """Where `/view` finds a picture: a file name, a folder below, and output, temp or input."""
+
+    filename: str
+    subfolder: str
+    type: str
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as the engine's queue or history has it.
+
+    Attributes:
+        status: where it stands; completed, failed and cancelled are terminal.
+        images: for each output node that made pictures, their files in batch order.
+        error_type: the class of the exception that ended it ("torch.OutOfMemoryError"); empty unless failed.
+        detail: what the exception said, for the log only.
+    """
+
+    status: Status
+    images: Mapping[str, tuple[ImageFile, ...]] = field(default_factory=dict)
+    error_type: str = ""
+    detail: str = ""
+
+    @classmethod
+    def from_job(cls, job: Mapping[str, Any]) -> "RunState":
+        """Reads the job record.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: the record has another shape.
+        """
+        error = job.get("execution_error") or {}
+        return cls(
+            status=Status(job["status"]),
+            images={
+                node: tuple(ImageFile(i["filename"], i["subfolder"], i["type"]) for i in output["images"])
+                for node, output in (job.get("outputs") or {}).items()
+                if "images" in output
+            },
+            error_type=error.get("exception_type", ""),
+            detail=f"{error.get('node_type', '')}: {error.get('exception_message', '')}" if error else "",
+        )

@@ -1,0 +1,114 @@
+"""Runs of the engine seam against recordings of a real ComfyUI."""
+
+import threading
+from contextlib import closing
+from uuid import uuid4
+
+import pytest
+
+from services.executor.engine.comfyui import ComfyUI
+from services.executor.engine.errors import RunFailed, RunInterrupted, RunLost
+from services.executor.engine.events import Loading, Preview, Progress, Started
+from tests.executor.replay import Replay
+
+
+class Outcome:
+    """What a run over a recording brought: pictures or an error, and the events before."""
+
+    def __init__(self, recording, *, cancel=False):
+        self.events, self.pictures, self.error = [], None, None
+        with Replay(recording) as replay, closing(ComfyUI(replay.url)) as engine:
+            engine.start()
+            prompt_id = uuid4()
+            if cancel:
+                canceling = threading.Thread(target=lambda: replay.started.wait(10) and engine.cancel(prompt_id))
+                canceling.start()
+            try:
+                self.pictures = engine.run(
+                    prompt_id, replay.graph, output_node=replay.output_node, on_event=self.events.append
+                )
+            except (RunFailed, RunInterrupted, RunLost) as error:
+                self.error = error
+            if cancel:
+                canceling.join()
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize(
+    ("recording", "pictures"),
+    [
+        pytest.param("02", [b"null_00001_.png"], id="uncached"),
+        pytest.param("03", [b"null_00001_.png"], id="wholly cached"),
+        pytest.param("16", [b"mid_00013_.png"], id="socket lost in mid-run"),
+        pytest.param("17", [b"mid_00014_.png"], id="socket lost before the run began"),
+        pytest.param("30", [b"bt_00001_.png", b"bt_00002_.png", b"bt_00003_.png", b"bt_00004_.png"], id="batch"),
+    ],
+)
+def test_a_run_that_succeeded_brings_its_pictures_in_order(recording, pictures):
+    outcome = Outcome(recording)
+    assert outcome.error is None
+    assert outcome.pictures == pictures
+    assert outcome.events[0] == Started()
+    assert len(outcome.of(Started)) == 1
+
+
+def test_a_cold_run_tells_of_loading_and_of_each_step():
+    outcome = Outcome("05")
+    assert outcome.events == [
+        Started(),
+        Loading("4"),
+        Progress(1, 4, "3"),
+        Progress(2, 4, "3"),
+        Progress(3, 4, "3"),
+        Progress(4, 4, "3"),
+    ]
+    assert outcome.pictures == [b"sd_00001_.png"]
+
+
+def test_a_run_shows_previews_of_its_sampler():
+    outcome = Outcome("07")
+    previews = outcome.of(Preview)
+    assert outcome.of(Progress)[-1] == Progress(4, 4, "3")
+    assert previews
+    assert {(p.mime, p.data[:2].hex()) for p in previews} == {("image/jpeg", "ffd8")}
+
+
+def test_running_out_of_memory_is_worth_another_try():
+    error = Outcome("11_failing_oom").error
+    assert isinstance(error, RunFailed)
+    assert (error.kind, error.retryable) == ("out_of_memory", True)
+
+
+def test_an_error_that_the_graph_would_raise_again_is_not_retryable():
+    error = Outcome("11_failing_value").error
+    assert isinstance(error, RunFailed)
+    assert (error.kind, error.retryable) == ("execution_error", False)
+
+
+@pytest.mark.parametrize("recording", ["11_failing_oom", "11_failing_value"])
+def test_a_failure_keeps_what_the_engine_said_out_of_its_message(recording):
+    error = Outcome(recording).error
+    assert error.detail
+    assert str(error) == error.kind
+
+
+@pytest.mark.parametrize(
+    "recording", ["12_interrupt_api_cancel", "12_interrupt_block_node", "12_interrupt_global", "12_interrupt_prompt_id"]
+)
+def test_an_interrupted_run_ends_as_canceled(recording):
+    assert isinstance(Outcome(recording, cancel=True).error, RunInterrupted)
+
+
+def test_a_run_ends_well_although_another_one_was_interrupted():
+    outcome = Outcome("12_interrupt_wrong_id", cancel=True)
+    assert outcome.pictures == [b"mid_00001_.png"]
+
+
+def test_only_samplers_count_steps():
+    assert Outcome("12_interrupt_wrong_id", cancel=True).events == [Started()]  # its node 3 is no sampler and counts
+
+
+def test_a_run_that_the_engine_forgot_when_it_was_killed_is_lost():
+    assert isinstance(Outcome("26").error, RunLost)

@@ -1,0 +1,297 @@
+"""Models from manifests: what goes into a graph, and which mistakes an operator is told of."""
+
+import json
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.executor.engine.model import ModelFile, Parameters
+from services.executor.engine.workflows import ManifestError, load_models
+
+WORKFLOW = {
+    "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "tiny.safetensors"}},
+    "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["1", 1]}},
+    "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["1", 1]}},
+    "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 512, "batch_size": 1}},
+    "5": {
+        "class_type": "KSampler",
+        "inputs": {
+            "seed": 0,
+            "steps": 20,
+            "cfg": 7.0,
+            "sampler_name": "euler",
+            "model": ["1", 0],
+            "positive": ["2", 0],
+            "negative": ["3", 0],
+            "latent_image": ["4", 0],
+        },
+    },
+    "6": {"class_type": "SaveImage", "inputs": {"filename_prefix": "image", "images": ["5", 0]}},
+}
+MANIFEST = """\
+name: tiny
+display_name: {en: Tiny, zh: 小}
+description: {en: A tiny model., zh: 小模型。}
+licence: MIT
+files:
+  - {folder: checkpoints, file: tiny.safetensors}
+bindings:
+  prompt: ["2", text]
+  negative_prompt: ["3", text]
+  seed: ["5", seed]
+  steps: ["5", steps]
+  cfg: ["5", cfg]
+  width: ["4", width]
+  height: ["4", height]
+  count: ["4", batch_size]
+  filename_prefix: ["6", filename_prefix]
+output_node: "6"
+limits:
+  width: {min: 64, max: 2048, multiple_of: 8}
+  height: {min: 64, max: 2048, multiple_of: 8}
+  max_pixels: 1048576
+  steps: {min: 1, max: 50}
+  cfg: {min: 1, max: 20}
+  count: {min: 1, max: 4}
+defaults: {width: 512, height: 512, steps: 20, cfg: 7, count: 1}
+cost_seconds: 2
+"""
+PROMPT_ID = UUID("0192f0c1-2e3a-7b4c-8d5e-6f708192a3b4")
+ASKED = Parameters(prompt="a cat", negative_prompt="a dog", width=640, height=480, steps=9, cfg=4.5, seed=11, count=2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the manifest and the workflow of one right model lie."""
+    (tmp_path / "tiny.yaml").write_text(MANIFEST, encoding="utf-8")
+    (tmp_path / "tiny.json").write_text(json.dumps(WORKFLOW, indent=2))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(folder):
+    return load_models(folder)["tiny"]
+
+
+def test_each_value_goes_to_the_input_it_is_bound_to(tiny):
+    inputs = {node: body["inputs"] for node, body in tiny.graph(ASKED, PROMPT_ID).items()}
+    assert inputs["2"]["text"] == "a cat"
+    assert inputs["3"]["text"] == "a dog"
+    assert inputs["4"] == {"width": 640, "height": 480, "batch_size": 2}
+    assert (inputs["5"]["seed"], inputs["5"]["steps"], inputs["5"]["cfg"]) == (11, 9, 4.5)
+    assert inputs["6"]["filename_prefix"] == f"imagegen/{PROMPT_ID}/image"
+
+
+def test_what_is_not_bound_stays_as_the_workflow_has_it(tiny):
+    graph = tiny.graph(ASKED, PROMPT_ID)
+    assert graph["1"] == WORKFLOW["1"]
+    assert graph["5"]["inputs"]["sampler_name"] == "euler"
+
+
+def test_a_graph_shares_nothing_with_the_next_one(tiny):
+    tiny.graph(ASKED, PROMPT_ID)["5"]["inputs"]["positive"].append("changed")
+    assert tiny.graph(ASKED, PROMPT_ID)["5"]["inputs"]["positive"] == ["2", 0]
+    assert tiny.workflow == WORKFLOW
+
+
+@pytest.mark.parametrize(
+    "text", ['["1", 0]', '{"__value__": ["1", 0]}', "%width%", "../../etc", 'a "cat"\n{}', "猫", ""]
+)
+def test_a_prompt_is_plain_text_whatever_it_looks_like(tiny, text):
+    graph = tiny.graph(replace(ASKED, prompt=text), PROMPT_ID)
+    assert graph["2"]["inputs"]["text"] == text
+    assert graph == tiny.graph(ASKED, PROMPT_ID) | {"2": graph["2"]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", ["1", 0]),
+        ("prompt", None),
+        ("negative_prompt", 3),
+        ("width", 56),
+        ("width", 2056),
+        ("width", 100),
+        ("width", "512"),
+        ("width", 512.0),
+        ("height", True),
+        ("height", 0),
+        ("steps", 0),
+        ("steps", 51),
+        ("cfg", 0.9),
+        ("cfg", 20.1),
+        ("cfg", float("nan")),
+        ("cfg", float("inf")),
+        ("cfg", "7"),
+        ("cfg", True),
+        ("cfg", None),
+        ("count", 0),
+        ("count", 5),
+        ("seed", -1),
+        ("seed", 2**53),
+        ("seed", 1.0),
+    ],
+)
+def test_a_value_out_of_its_limits_or_type_is_refused_by_name(tiny, field, value):
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        tiny.graph(replace(ASKED, **{field: value}), PROMPT_ID)
+
+
+def test_sides_that_are_right_may_be_too_many_pixels_together(tiny):
+    tiny.graph(replace(ASKED, width=1024, height=1024), PROMPT_ID)
+    with pytest.raises(ValueError, match=r"^width: .* 1048576"):
+        tiny.graph(replace(ASKED, width=1024, height=1032), PROMPT_ID)
+
+
+def test_the_largest_seed_survives_a_double(tiny):
+    graph = tiny.graph(replace(ASKED, seed=2**53 - 1), PROMPT_ID)
+    assert float(graph["5"]["inputs"]["seed"]) == 2**53 - 1
+
+
+def test_a_model_without_the_binding_takes_neither_negative_prompt_nor_cfg(folder):
+    lines = [line for line in MANIFEST.splitlines() if not line.startswith(("  negative_prompt", "  cfg"))]
+    (folder / "tiny.yaml").write_text("\n".join(lines).replace("cfg: 7, ", ""), encoding="utf-8")
+    plain = load_models(folder)["tiny"]
+    asked = replace(ASKED, negative_prompt="", cfg=None)
+    assert plain.supports == frozenset()
+    assert plain.graph(asked, PROMPT_ID)["5"]["inputs"]["cfg"] == WORKFLOW["5"]["inputs"]["cfg"]
+    for field, value in (("negative_prompt", "a dog"), ("cfg", 7.0)):
+        with pytest.raises(ValueError, match=f"^{field}: "):
+            plain.graph(replace(asked, **{field: value}), PROMPT_ID)
+
+
+def test_one_value_may_go_to_several_inputs(folder):
+    text = MANIFEST.replace('prompt: ["2", text]', 'prompt: [["2", text], ["3", text]]', 1)
+    lines = [line for line in text.splitlines() if not line.startswith("  negative_prompt")]
+    (folder / "tiny.yaml").write_text("\n".join(lines), encoding="utf-8")
+    graph = load_models(folder)["tiny"].graph(replace(ASKED, negative_prompt=""), PROMPT_ID)
+    assert graph["2"]["inputs"]["text"] == graph["3"]["inputs"]["text"] == "a cat"
+
+
+def test_a_model_misses_the_files_that_the_engine_has_not(tiny):
+    file = ModelFile(folder="checkpoints", file="tiny.safetensors")
+    assert tiny.missing({}) == [file]
+    assert tiny.missing({"checkpoints": frozenset({"other.safetensors"}), "vae": frozenset({file.file})}) == [file]
+    assert tiny.missing({"checkpoints": frozenset({file.file})}) == []
+
+
+def mistakes(folder):
+    with pytest.raises(ManifestError) as error:
+        load_models(folder)
+    return [str(mistake) for mistake in error.value.mistakes]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("name: tiny", "name: Tiny Model", "tiny.yaml:1: name: "),
+        ("licence: MIT", "license: MIT", "tiny.yaml:4: license: unknown key"),
+        ("licence: MIT", "", "tiny.yaml:1: licence: missing"),
+        ("licence: MIT", "licence: 2", "tiny.yaml:4: licence: "),
+        ("licence: MIT", "licence: MIT\nworkflow: other.json", "tiny.yaml:5: workflow: unknown key"),
+        ("licence: MIT", "licence: MIT\nlicence: BSD", "tiny.yaml:5: licence: appears twice"),
+        ("licence: MIT", "licence: [MIT", "tiny.yaml:5: not YAML: "),
+        ("licence: MIT", "licence: !!python/name:os.system", "tiny.yaml:4: not YAML: "),
+        ("{en: Tiny, zh: 小}", "{en: Tiny}", "tiny.yaml:2: display_name.zh: missing"),
+        (
+            "file: tiny.safetensors",
+            "file: tyni.safetensors",
+            "tiny.yaml:6: files.0.file: no node of the workflow names",
+        ),
+        ("{folder: checkpoints, ", "{", "tiny.yaml:6: files.0.folder: missing"),
+        ('seed: ["5", seed]', "seed: [5, seed]", "tiny.yaml:10: bindings.seed"),
+        ('seed: ["5", seed]', 'seed: ["5"]', "tiny.yaml:10: bindings.seed"),
+        ('seed: ["5", seed]', "seed: []", "tiny.yaml:10: bindings.seed: "),
+        ('seed: ["5", seed]', 'seed: ["9", seed]', "tiny.yaml:10: bindings.seed: the workflow has no node 9"),
+        ('seed: ["5", seed]', 'seed: ["5", noise]', "tiny.yaml:10: bindings.seed: node 5 has no input noise"),
+        ('seed: ["5", seed]', 'seed: ["5", model]', "tiny.yaml:10: bindings.seed: input model of node 5 is a link"),
+        ('seed: ["5", seed]', 'seed: ["2", text]', "tiny.yaml:10: bindings.seed: input text of node 2 is of type str"),
+        ('seed: ["5", seed]', 'seed: ["5", cfg]', "tiny.yaml:10: bindings.seed: input cfg of node 5 is of type float"),
+        (
+            'prompt: ["3", text]',
+            'prompt: ["2", text]',
+            "tiny.yaml:9: bindings.negative_prompt: input text of node 2 is bound to prompt too",
+        ),
+        ('seed: ["5", seed]', 'sed: ["5", seed]', "tiny.yaml:7: bindings.seed: missing"),
+        ('output_node: "6"', 'output_node: "7"', "tiny.yaml:17: output_node: the workflow has no node 7"),
+        ("steps: {min: 1, max: 50}", "steps: {min: 60, max: 50}", "tiny.yaml:22: limits.steps: "),
+        ("steps: {min: 1, max: 50}", "steps: {min: 1, max: many}", "tiny.yaml:22: limits.steps.max: "),
+        ("steps: {min: 1, max: 50}", "steps: {min: 1, max: 50.5}", "tiny.yaml:22: limits.steps.max: "),
+        ("cfg: {min: 1, max: 20}", "cfg: {min: 1, max: .inf}", "tiny.yaml:23: limits.cfg.max: "),
+        ("  cfg: {min: 1, max: 20}", "", "tiny.yaml:18: limits.cfg: must be given"),
+        ('  cfg: ["5", cfg]', "", "tiny.yaml:23: limits.cfg: has no binding"),
+        ("steps: 20", "steps: 51", "tiny.yaml:25: defaults.steps: must be a whole number from 1 to 50"),
+        (
+            "width: 512",
+            "width: 500",
+            "tiny.yaml:25: defaults.width: must be a whole number from 64 to 2048 in steps of 8",
+        ),
+        ("{width: 512, height: 512", "{width: 2048, height: 2048", "tiny.yaml:25: defaults.width: width times height"),
+        ("cfg: 7,", "", "tiny.yaml:25: defaults.cfg: must be given"),
+        ("cost_seconds: 2", "cost_seconds: 0", "tiny.yaml:26: cost_seconds: "),
+    ],
+)
+def test_a_mistake_in_a_manifest_is_told_with_its_line(folder, right, wrong, told):
+    assert right in MANIFEST
+    (folder / "tiny.yaml").write_text(MANIFEST.replace(right, wrong, 1), encoding="utf-8")
+    assert any(mistake.startswith(told) for mistake in mistakes(folder)), mistakes(folder)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "told"),
+    [
+        (None, "tiny.json:1: this workflow is missing"),
+        ("", "tiny.json:1: not JSON"),
+        ('{\n  "1": {\n  oops', "tiny.json:3: not JSON"),
+        ("[]", "tiny.json:1: not a workflow in API format"),
+        ('{\n  "nodes": [],\n  "links": []\n}', "tiny.json:2: node nodes: no class_type"),
+        ('{\n  "1": {"inputs": {}}\n}', "tiny.json:2: node 1: no class_type"),
+        ('{\n  "1": {"class_type": "VAELoader"}\n}', "tiny.json:2: node 1: no inputs"),
+        (
+            '{\n  "1": {"class_type": "VAEDecode", "inputs": {"vae": ["2", 0]}}\n}',
+            "tiny.json:2: node 1: input vae is linked",
+        ),
+    ],
+)
+def test_a_mistake_in_a_workflow_is_told_with_its_line(folder, workflow, told):
+    path = folder / "tiny.json"
+    path.unlink() if workflow is None else path.write_text(workflow)
+    assert any(mistake.startswith(told) for mistake in mistakes(folder)), mistakes(folder)
+
+
+@pytest.mark.parametrize("text", ["", "- a list\n", "just text\n", "\x00", "name: \udcff"])
+def test_a_file_that_is_no_mapping_is_told_at_its_first_line(folder, text):
+    (folder / "tiny.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (told,) = mistakes(folder)
+    assert told.startswith("tiny.yaml:1: not ")
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(folder):
+    (folder / "big.yaml").write_text(MANIFEST.replace("name: tiny", "name: big").replace("MIT", "[]"), encoding="utf-8")
+    (folder / "tiny.yaml").write_text(
+        MANIFEST.replace("steps: 20", "steps: 0").replace('"6"\n', '"7"\n'), encoding="utf-8"
+    )
+    told = mistakes(folder)
+    assert [line.split(": ")[0] for line in told] == ["big.json:1", "big.yaml:4", "tiny.yaml:17", "tiny.yaml:25"]
+
+
+def test_two_models_cannot_have_one_name(folder):
+    for suffix in ("json", "yaml"):
+        (folder / f"twin.{suffix}").write_bytes((folder / f"tiny.{suffix}").read_bytes())
+    assert mistakes(folder) == ["twin.yaml:1: name: another model is called tiny"]
+
+
+def test_a_workflow_without_a_manifest_is_a_mistake(folder):
+    (folder / "lonely.json").write_text(json.dumps(WORKFLOW))
+    assert mistakes(folder) == ["lonely.json:1: no manifest lonely.yaml beside this workflow"]
+
+
+def test_a_folder_without_models_is_a_mistake(tmp_path):
+    assert len(mistakes(tmp_path)) == 1
+    assert len(mistakes(tmp_path / "absent")) == 1
+
+
+def test_runs_of_one_model_never_share_a_folder(tiny):
+    prefixes = {tiny.graph(ASKED, uuid4())["6"]["inputs"]["filename_prefix"] for _ in range(100)}
+    assert len(prefixes) == 100
