@@ -1,0 +1,9 @@
+"""`python -m services.executor.sketch`: parse the command line and serve."""
+
+import contextlib
+
+from services.executor.sketch.server import run
+from services.executor.sketch.settings import parse
+
+with contextlib.suppress(KeyboardInterrupt):
+    run(parse())
