@@ -1,0 +1,4 @@
+"""The executor: jobs, the queue and its fair share, workers, and the only door to ComfyUI.
+
+Knows nothing of accounts, of people's history, or of sharing: a job has an owner id and nothing else of a person.
+"""

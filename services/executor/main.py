@@ -1,0 +1,65 @@
+"""The executor's gRPC server: `python -m services.executor.main`."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from imagegen.executor.v1 import executor_service_pb2, executor_service_pb2_grpc
+
+from services.executor.bell import Bell, celery_app
+from services.executor.engine.workflows import load_models
+from services.executor.events import EventLog, Publisher
+from services.executor.server import ERRORS, ExecutorServicer
+from services.executor.service import Executor
+from services.executor.settings import LeaseSettings, ServerSettings
+from services.runtime.database import Database
+from services.runtime.errors import DependencyUnavailable
+from services.runtime.jwks import JwksCache
+from services.runtime.server import Server, start_process
+from services.runtime.tokens import TokenVerifier
+
+log = structlog.get_logger()
+
+EXPIRY_LOOK_SECONDS = 2.0
+
+
+async def expire_leases(executor: Executor, leases: LeaseSettings) -> None:
+    """Take jobs back from workers that are gone, for ever."""
+    while True:
+        await asyncio.sleep(EXPIRY_LOOK_SECONDS)
+        try:
+            await asyncio.to_thread(executor.expire_leases, leases.grace, leases.max_attempts)
+        except DependencyUnavailable as error:
+            log.warning("leases not looked at", error=str(error))
+
+
+async def serve() -> None:
+    process = start_process("executor")
+    settings, leases = ServerSettings(), LeaseSettings()
+    database = Database(settings.database_url)
+    publisher = Publisher(settings.redis_url)
+    bell = Bell(celery_app(settings.redis_url))
+    events = EventLog(settings.redis_url)
+    executor = Executor(database, load_models(settings.models_dir), publisher, bell, lambda: datetime.now(UTC))
+    server = Server(
+        [executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"]],
+        lambda grpc_server: executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(
+            ExecutorServicer(executor, events), grpc_server
+        ),
+        verifier=TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get),
+        errors=ERRORS,
+        threads=database.connections,
+    )
+    background = [asyncio.create_task(events.follow()), asyncio.create_task(expire_leases(executor, leases))]
+    try:
+        await server.serve(settings.listen)
+    finally:
+        for task in background:
+            task.cancel()
+        bell.close()
+        publisher.close()
+        database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

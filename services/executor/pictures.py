@@ -1,0 +1,71 @@
+"""Handing pictures over to results."""
+
+import hashlib
+from collections.abc import Iterator
+from uuid import UUID
+
+import grpc
+from imagegen.results.v1 import store_service_pb2 as pb
+from imagegen.results.v1 import store_service_pb2_grpc
+
+from services.executor.domain import Job
+from services.runtime.channels import Peer
+from services.runtime.errors import DependencyUnavailable
+
+CHUNK_BYTES = 256 * 1024
+STORE_TIMEOUT_SECONDS = 30.0
+
+
+class PictureRefused(Exception):
+    """What the engine painted is no picture to results."""
+
+
+class PictureUnwanted(Exception):
+    """The task's pictures were discarded: nobody wants this one any more."""
+
+
+class PictureStore:
+    """The results service, as a worker sees it."""
+
+    def __init__(self, channel: grpc.Channel, peer: Peer) -> None:
+        self._stub = store_service_pb2_grpc.StoreServiceStub(channel)
+        self._peer = peer
+
+    def store(self, job: Job, index: int, picture: bytes) -> None:
+        """Store one picture (PNG); a repeat changes nothing.
+
+        Raises PictureRefused, PictureUnwanted, or DependencyUnavailable if results cannot take it now.
+        """
+        header = pb.StoreResultHeader(
+            task_id=str(job.id),
+            owner_id=str(job.owner_id),
+            index=index,
+            size_bytes=len(picture),
+            sha256=hashlib.sha256(picture).hexdigest(),
+        )
+        try:
+            self._stub.StoreResult(
+                _parts(header, picture), timeout=STORE_TIMEOUT_SECONDS, metadata=self._peer.metadata()
+            )
+        except grpc.RpcError as error:
+            match error.code():
+                case grpc.StatusCode.INVALID_ARGUMENT:
+                    raise PictureRefused(error.details()) from error
+                case grpc.StatusCode.FAILED_PRECONDITION:
+                    raise PictureUnwanted from error
+                case _:
+                    raise DependencyUnavailable("results") from error
+
+    def discard(self, task_id: UUID, owner_id: UUID) -> None:
+        """Delete what the task has stored, for good. Raises DependencyUnavailable."""
+        request = pb.DiscardResultsRequest(task_id=str(task_id), owner_id=str(owner_id))
+        try:
+            self._stub.DiscardResults(request, timeout=STORE_TIMEOUT_SECONDS, metadata=self._peer.metadata())
+        except grpc.RpcError as error:
+            raise DependencyUnavailable("results") from error
+
+
+def _parts(header: pb.StoreResultHeader, picture: bytes) -> Iterator[pb.StoreResultRequest]:
+    yield pb.StoreResultRequest(header=header)
+    for start in range(0, len(picture), CHUNK_BYTES):
+        yield pb.StoreResultRequest(chunk=picture[start : start + CHUNK_BYTES])

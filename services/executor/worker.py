@@ -1,0 +1,126 @@
+"""A worker: one process, one ComfyUI. `python -m services.executor.worker`."""
+
+import threading
+import warnings
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from celery import signals
+from celery.exceptions import SecurityWarning
+from kombu.entity import Queue
+
+from services.executor import store
+from services.executor.attempt import Painter
+from services.executor.bell import TASK, Bell, celery_app, queue_of
+from services.executor.claims import Claims
+from services.executor.domain import EngineId, Job
+from services.executor.engine.comfyui import ComfyUI
+from services.executor.engine.workflows import load_models
+from services.executor.events import Publisher
+from services.executor.leases import LeaseKeeper
+from services.executor.pictures import PictureStore
+from services.executor.registration import Registration
+from services.executor.settings import LeaseSettings, WorkerSettings
+from services.executor.slots import SLOTS, Slots
+from services.runtime.channels import Peer, channel
+from services.runtime.database import Database
+from services.runtime.errors import DependencyUnavailable
+from services.runtime.server import start_process
+from services.runtime.settings import service_identity
+
+log = structlog.get_logger()
+
+DISCARD_SECONDS = 10.0
+
+
+def discard_on(database: Database, painter: Painter, stopping: threading.Event) -> None:
+    """Delete what jobs that ended without success have stored, where the first try could not."""
+    while not stopping.wait(DISCARD_SECONDS):
+        try:
+            with database.transaction() as tx:
+                jobs = store.to_discard(tx)
+            for job in jobs:
+                painter.discard(job)
+        except DependencyUnavailable as error:
+            log.warning("pictures not discarded yet", error=str(error))
+
+
+def main() -> None:
+    start_process("worker")
+    settings, leases = WorkerSettings(), LeaseSettings()
+    engine_id = EngineId(settings.engine_id)
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    database = Database(settings.database_url)
+    models = load_models(settings.models_dir)
+    engine = ComfyUI(settings.comfyui_url, output_directory=settings.comfyui_output_dir)
+    engine.start()
+    registration = Registration(engine_id, engine, models, database, clock)
+    registration.start()
+    app = celery_app(settings.redis_url)
+    bell = Bell(app)
+    publisher = Publisher(settings.redis_url)
+
+    def interrupt(job: Job) -> None:
+        painter.interrupt(job)
+
+    keeper = LeaseKeeper(database, leases.lease, timedelta(seconds=settings.run_limit_seconds), clock, interrupt)
+    painter = Painter(
+        engine=engine,
+        models=models,
+        pictures=PictureStore(channel(settings.results_address), Peer(service_identity("worker"), "results")),
+        database=database,
+        leases=keeper,
+        registration=registration,
+        publisher=publisher,
+        bell=bell,
+        max_attempts=leases.max_attempts,
+        clock=clock,
+    )
+    slots = Slots(Claims(engine_id, database, leases.lease, clock), registration, painter)
+    keeper.start()
+    slots.start()
+    stopping = threading.Event()
+    sweeper = threading.Thread(target=discard_on, args=(database, painter, stopping), name="discard", daemon=True)
+    sweeper.start()
+
+    app.task(slots.work, name=TASK)
+
+    def stop_claiming(**_: object) -> None:
+        log.info("stopping", grace_seconds=settings.stop_grace_seconds)
+        slots.stop_claiming()
+        timer = threading.Timer(settings.stop_grace_seconds, keeper.abandon_all)
+        timer.daemon = True
+        timer.start()
+
+    signals.worker_shutting_down.connect(stop_claiming, weak=False)
+    if settings.ready_file:
+        settings.ready_file.touch()
+    app.conf.task_queues = [Queue(queue_of(name), exchange="", routing_key=queue_of(name)) for name in models]  # type: ignore[no-untyped-call] # kombu has no types
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # messages carry nothing that could run
+    worker = app.Worker(
+        pool="threads",
+        concurrency=SLOTS,
+        hostname=f"worker@{engine_id}",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+        quiet=True,
+    )
+    worker.start()
+    slots.stop_claiming()
+    slots.join()
+    stopping.set()
+    keeper.stop()
+    registration.stop()
+    bell.close()
+    publisher.close()
+    engine.close()
+    database.close()
+
+
+if __name__ == "__main__":
+    main()

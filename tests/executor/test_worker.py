@@ -1,0 +1,239 @@
+"""A real worker process on sketch: from the queue to the stored picture, whatever dies meanwhile."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from io import BytesIO
+from uuid import uuid4
+
+import grpc
+import httpx
+import pytest
+import redis
+from imagegen.executor.v1 import executor_service_pb2 as pb
+from imagegen.executor.v1 import job_pb2, model_pb2
+from PIL import Image
+
+from services.runtime.database import Database
+from tests.executor.conftest import RunningExecutor, serving
+from tests.executor.sketch_process import SketchProcess
+from tests.executor.worker_process import RememberingStore, WorkerProcess, remembering_results
+from tests.identities import as_service
+
+STEP_SECONDS = 0.15
+SEEDS = itertools.count(100)
+
+GENERATION = as_service("generation", "executor")
+
+
+@dataclass
+class Bench:
+    executor: RunningExecutor
+    results: RememberingStore
+    sketch: SketchProcess
+    worker: WorkerProcess
+
+    def submit(self, **changes) -> str:
+        spec = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 4, "cfg": 7.0, "count": 1}
+        spec["seed"] = next(SEEDS)  # the engine does not run twice what it has in its cache
+        fields = {"job_id": str(uuid4()), "owner_id": str(uuid4()), "model": "sd15"}
+        for name, value in changes.items():
+            (spec if name in spec else fields)[name] = value
+        request = pb.SubmitJobRequest(**fields, spec=job_pb2.JobSpec(**spec))
+        return self.executor.stub.SubmitJob(request, metadata=GENERATION, timeout=5).job.id
+
+    def events(self, job_id: str) -> Iterator[pb.WatchJobResponse]:
+        return self.executor.stub.WatchJob(pb.WatchJobRequest(job_id=job_id), metadata=GENERATION, timeout=60)
+
+    def ended(self, job_id: str) -> job_pb2.Job:
+        """Wait for the end."""
+        for event in self.events(job_id):
+            last = event
+        return last.status if last.HasField("status") else last.snapshot
+
+    def until(self, job_id: str, kind: str) -> None:
+        """Wait for the first event of a kind."""
+        events = self.events(job_id)
+        while next(events).WhichOneof("event") != kind:
+            pass
+        events.cancel()
+
+    def cancel(self, job_id: str) -> None:
+        request = pb.CancelJobRequest(job_id=job_id, owner_id=str(uuid4()))
+        self.executor.stub.CancelJob(request, metadata=GENERATION, timeout=5)
+
+    def job(self, job_id: str) -> job_pb2.Job:
+        request = pb.BatchGetJobsRequest(job_ids=[job_id])
+        return self.executor.stub.BatchGetJobs(request, metadata=GENERATION, timeout=5).jobs[0]
+
+    def fail_next(self, fault: str, times: int = 1) -> None:
+        """The engine's next sampler runs end in that fault."""
+        httpx.post(f"{self.sketch.url}/sketch/faults", json={"kind": fault, "times": times}).raise_for_status()
+
+    def runs(self) -> int:
+        """How many prompts the engine has run since it started."""
+        return httpx.get(f"{self.sketch.url}/api/jobs").json()["pagination"]["total"]
+
+
+@pytest.fixture(scope="module")
+def at(databases, valkey) -> Iterator[Bench]:
+    """Executor server, worker, sketch and a results service. A test that kills one brings it back."""
+    with databases() as fresh_database, ExitStack() as running:
+        database_url = fresh_database("executor")
+        database = running.enter_context(closing(Database(database_url)))
+        executor = running.enter_context(serving(database, valkey))
+        address, results = running.enter_context(remembering_results())
+        sketch = running.enter_context(SketchProcess(step_seconds=STEP_SECONDS))
+        worker = running.enter_context(
+            WorkerProcess(database_url=database_url, redis_url=valkey, results_address=address, comfyui_url=sketch.url)
+        )
+        while not any(
+            model.availability == model_pb2.MODEL_AVAILABILITY_AVAILABLE
+            for model in executor.stub.ListModels(pb.ListModelsRequest(), metadata=GENERATION).models
+        ):
+            time.sleep(0.05)
+        yield Bench(executor, results, sketch, worker)
+
+
+def test_a_job_is_painted_and_stored(at):
+    job_id = at.submit(count=2, width=128, height=96)
+    events = list(at.events(job_id))
+    kinds = [event.WhichOneof("event") for event in events]
+    assert kinds[0] == "snapshot"
+    assert {"progress", "preview"} <= set(kinds)
+    assert events[-1].status.state == job_pb2.JOB_STATE_COMPLETED
+    pictures = at.results.pictures[job_id]
+    assert [Image.open(BytesIO(pictures[index])).size for index in (0, 1)] == [(128, 96), (128, 96)]
+    assert pictures[0] != pictures[1]
+
+
+def test_the_engine_keeps_nothing_of_a_finished_job(at):
+    job_id = at.submit()
+    assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
+    while at.runs():
+        time.sleep(0.02)
+
+
+def test_the_same_seed_paints_the_same_picture(at):
+    first, second, third = at.submit(seed=5), at.submit(seed=5), at.submit(seed=6)
+    for job_id in (first, second, third):
+        assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
+    pixels = [Image.open(BytesIO(at.results.pictures[job_id][0])).tobytes() for job_id in (first, second, third)]
+    assert pixels[0] == pixels[1] != pixels[2]
+
+
+def test_a_killed_worker_is_replaced_by_one_that_adopts_the_run(at):
+    job_id = at.submit(steps=15)
+    at.until(job_id, "progress")
+    at.worker.kill()
+    at.worker.start()
+    ended = at.ended(job_id)
+    assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 0)
+    assert list(at.results.pictures[job_id]) == [0]
+
+
+def test_a_killed_engine_costs_one_attempt(at):
+    job_id = at.submit(steps=20)
+    at.until(job_id, "progress")
+    at.sketch.restart()
+    ended = at.ended(job_id)
+    assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 1)
+
+
+def test_while_the_engine_is_down_jobs_wait_and_say_why(at):
+    at.sketch.kill()
+    job_id = at.submit()
+    events = at.events(job_id)
+    while True:
+        if at.job(job_id).waiting_reason == job_pb2.WAITING_REASON_NO_CAPACITY:
+            break
+        time.sleep(0.1)
+    at.sketch.start()
+    assert list(events)[-1].status.state == job_pb2.JOB_STATE_COMPLETED
+    assert at.ended(job_id).attempts == 0
+
+
+def test_a_processing_job_is_canceled_and_its_pictures_discarded(at):
+    job_id = at.submit(steps=50)
+    at.until(job_id, "progress")
+    at.cancel(job_id)
+    assert at.ended(job_id).state == job_pb2.JOB_STATE_CANCELED
+    while job_id not in at.results.discarded:
+        time.sleep(0.02)
+
+
+def test_a_cancel_that_comes_while_the_picture_is_stored_wins(at):
+    at.results.before_store.clear()
+    job_id = at.submit()
+    while at.job(job_id).state != job_pb2.JOB_STATE_PROCESSING:
+        time.sleep(0.02)
+    at.cancel(job_id)
+    at.results.before_store.set()
+    assert at.ended(job_id).state == job_pb2.JOB_STATE_CANCELED
+    while job_id not in at.results.discarded:
+        time.sleep(0.02)
+    assert job_id not in at.results.pictures
+
+
+def test_results_that_are_away_lose_no_picture(at):
+    at.results.refuse = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE]
+    ended = at.ended(job_id := at.submit())
+    assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 0)
+    assert list(at.results.pictures[job_id]) == [0]
+
+
+def test_a_picture_that_results_refuses_is_painted_again(at):
+    at.results.refuse = [grpc.StatusCode.INVALID_ARGUMENT]
+    ended = at.ended(at.submit())
+    assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 1)
+
+
+def test_an_error_of_the_graph_fails_the_job_with_a_reason(at):
+    at.fail_next("value")
+    ended = at.ended(at.submit())
+    assert (ended.state, ended.failure.reason) == (
+        job_pb2.JOB_STATE_FAILED,
+        job_pb2.FAILURE_REASON_ENGINE_FAILED,
+    )
+    assert ended.failure.message == "The engine failed while painting."
+
+
+def test_out_of_memory_gets_one_retry(at):
+    at.fail_next("oom")
+    ended = at.ended(at.submit())
+    assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 1)
+    at.fail_next("oom", 2)
+    ended = at.ended(at.submit())
+    assert ended.failure.reason == job_pb2.FAILURE_REASON_OUT_OF_MEMORY
+
+
+def test_a_poison_job_ends_after_its_last_attempt(at):
+    at.results.refuse = [grpc.StatusCode.INVALID_ARGUMENT] * 4
+    ended = at.ended(at.submit())
+    assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_FAILED, 4)
+    assert ended.failure.reason == job_pb2.FAILURE_REASON_RESULT_REFUSED
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_job_back_uncounted(at):
+    job_id = at.submit(steps=30)
+    at.until(job_id, "progress")
+    assert at.worker.terminate() == 0
+    job = at.job(job_id)
+    assert (job.state, job.attempts) == (job_pb2.JOB_STATE_PENDING, 0)
+    at.worker.start()
+    assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
+
+
+def test_without_redis_jobs_are_painted_all_the_same(at, valkey):
+    with redis.Redis.from_url(valkey) as client:
+        client.execute_command("CLIENT", "PAUSE", 4000, "ALL")
+        assert at.ended(at.submit()).state == job_pb2.JOB_STATE_COMPLETED
+
+
+def test_a_flushed_redis_loses_no_job(at, valkey):
+    with redis.Redis.from_url(valkey) as client:
+        jobs = [at.submit() for _ in range(5)]
+        client.flushall()
+        assert {at.ended(job_id).state for job_id in jobs} == {job_pb2.JOB_STATE_COMPLETED}
