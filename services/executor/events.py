@@ -35,6 +35,8 @@ PREVIEWS_KEPT = 64
 """About 40 kB each. A preview is worth something for a second or two."""
 PUBLISH_TIMEOUT_SECONDS = 0.5
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
+BLOCK_SECONDS = 5
+"""One read of a quiet log takes this long; a Redis that is silent for twice as long is frozen."""
 
 _APPEND = """
 local incarnation = redis.call('GET', KEYS[2])
@@ -126,7 +128,7 @@ class EventLog:
         """Keep the copy up to date, for ever."""
         while True:
             try:
-                async with aioredis.Redis.from_url(self._url, socket_connect_timeout=1) as connection:
+                async with aioredis.Redis.from_url(self._url, socket_connect_timeout=1, socket_timeout=2 * BLOCK_SECONDS) as connection:
                     await self._read(connection)
             except (redis.RedisError, OSError) as error:
                 log.warning("event log not readable", error=type(error).__name__)
@@ -215,7 +217,7 @@ class EventLog:
         if self._end != START:
             places[EVENTS] = f"{self._end[0]}-{self._end[1]}"
         while True:
-            answer: Any = await connection.xread(places, count=500, block=5000)
+            answer: Any = await connection.xread(places, count=500, block=BLOCK_SECONDS * 1000)
             for stream, entries in answer or []:
                 name = stream.decode()
                 for entry_id, fields in entries:

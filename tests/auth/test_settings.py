@@ -1,0 +1,41 @@
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
+
+from services.auth.settings import Settings
+
+
+@pytest.fixture
+def environment(monkeypatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("AUTH_DATABASE_URL", "postgresql://auth:secret@localhost/auth")
+    monkeypatch.setenv("AUTH_LISTEN", "127.0.0.1:0")
+    monkeypatch.setenv("AUTH_ENCRYPTION_KEYS", Fernet.generate_key().decode())
+    return monkeypatch
+
+
+def test_the_first_key_encrypts_and_every_key_decrypts(environment):
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    environment.setenv("AUTH_ENCRYPTION_KEYS", f"{new.decode()},{old.decode()}")
+    encryption = Settings().encryption()
+
+    assert Fernet(new).decrypt(encryption.encrypt(b"x")) == b"x"
+    assert encryption.decrypt(Fernet(old).encrypt(b"y")) == b"y"
+
+
+@pytest.mark.parametrize("keys", ["", "nonsense", "nonsense,"])
+def test_a_malformed_key_stops_the_start(environment, keys):
+    environment.setenv("AUTH_ENCRYPTION_KEYS", keys)
+
+    with pytest.raises(ValueError, match="Fernet key"):
+        Settings().encryption()
+
+
+@pytest.mark.parametrize("name", ["AUTH_DATABASE_URL", "AUTH_LISTEN", "AUTH_ENCRYPTION_KEYS"])
+def test_a_missing_setting_is_named_and_the_others_are_not_quoted(environment, name):
+    environment.delenv(name)
+
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+
+    assert name.removeprefix("AUTH_").lower() in str(caught.value)
+    assert "secret" not in str(caught.value)
