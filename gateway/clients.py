@@ -1,0 +1,106 @@
+"""Calls to the neighbours: every one carries the client's token and the request's id, every unary one a deadline."""
+
+import asyncio
+import re
+from typing import Annotated, TypeVar
+
+import grpc
+from fastapi import Depends, Request
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from imagegen.auth.v1 import auth_service_pb2_grpc
+from imagegen.generation.v1 import generation_service_pb2_grpc
+from imagegen.results.v1 import results_service_pb2_grpc
+
+from services.runtime.channels import Metadata, aio_channel
+
+DEADLINE_SECONDS = 5.0
+"""Of a unary call."""
+
+HEALTH_SECONDS = 0.8
+"""Of a health check: Envoy gives the gateway one second to say whether it is ready."""
+
+Asked = TypeVar("Asked", bound=Message)
+Answered = TypeVar("Answered", bound=Message)
+
+
+class Neighbours:
+    """The services behind the gateway, one channel each. To be made on the event loop that uses it."""
+
+    def __init__(self, *, auth: str, generation: str, results: str) -> None:
+        channels = {
+            name: aio_channel(at) for name, at in [("auth", auth), ("generation", generation), ("results", results)]
+        }
+        self.auth: auth_service_pb2_grpc.AuthServiceAsyncStub = auth_service_pb2_grpc.AuthServiceStub(channels["auth"])
+        self.generation: generation_service_pb2_grpc.GenerationServiceAsyncStub = (
+            generation_service_pb2_grpc.GenerationServiceStub(channels["generation"])
+        )
+        self.results: results_service_pb2_grpc.ResultsServiceAsyncStub = results_service_pb2_grpc.ResultsServiceStub(
+            channels["results"]
+        )
+        self._channels = channels
+
+    async def unready(self) -> list[str]:
+        """Names of the neighbours that do not answer their gRPC health check with SERVING."""
+
+        async def serves(channel: grpc.aio.Channel) -> bool:
+            try:
+                check = health_pb2_grpc.HealthStub(channel).Check
+                answer = await check(health_pb2.HealthCheckRequest(), timeout=HEALTH_SECONDS)
+            except grpc.aio.AioRpcError:
+                return False
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+        answers = await asyncio.gather(*map(serves, self._channels.values()))
+        return [name for name, good in zip(self._channels, answers, strict=True) if not good]
+
+    async def close(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+
+class Calls:
+    """The calls that one HTTP request makes."""
+
+    def __init__(self, request: Request) -> None:
+        neighbours: Neighbours = request.app.state.neighbours
+        self.auth = neighbours.auth
+        self.generation = neighbours.generation
+        self.results = neighbours.results
+        self._request_id = ("x-request-id", request.state.request_id)
+        self._authorization = request.headers.get("authorization")
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the services are told of the client: its request id, and its Authorization header if it sent one."""
+        if self._authorization is None:
+            return (self._request_id,)
+        # gRPC refuses metadata outside printable ASCII; no good token has any, so the service will refuse it.
+        return (self._request_id, ("authorization", re.sub(r"[^ -~]", "?", self._authorization)))
+
+    async def unary(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Asked, Answered],
+        message: Asked,
+        *,
+        seconds: float = DEADLINE_SECONDS,
+    ) -> Answered:
+        """Raises grpc.aio.AioRpcError."""
+        return await method(message, timeout=seconds, metadata=self.metadata)
+
+    async def anonymous(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Asked, Answered],
+        message: Asked,
+        *,
+        seconds: float = DEADLINE_SECONDS,
+    ) -> Answered:
+        """A call whose message says who calls. The client's access token stays out of it: a client that sends its
+        expired token along with the refresh token must not be refused for that.
+
+        Raises grpc.aio.AioRpcError.
+        """
+        return await method(message, timeout=seconds, metadata=(self._request_id,))
+
+
+CallsDependency = Annotated[Calls, Depends(Calls)]

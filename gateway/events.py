@@ -1,0 +1,120 @@
+"""One task's events as Server-Sent Events (WHATWG HTML §9.2), resumable by `Last-Event-ID`.
+
+    snapshot, status   the task's JSON, a completed one with its pictures
+    progress           {step, steps, percent}
+    preview            {media_type, image: base64}; has no id, cannot be resumed from
+    reset              {}: the given id cannot be resumed from; a snapshot follows
+
+The stream ends after a final state, when the token ends, and when a service behind it restarts. A client connects
+again with the last id that it saw; if there is nothing after that, it gets 204, which tells an EventSource to stop.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+import grpc
+import structlog
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import format_sse_event
+from imagegen.generation.v1 import generation_service_pb2 as generation
+
+from gateway.clients import Calls, CallsDependency
+from gateway.problems import SIGNED_IN, problems
+from gateway.results import Origin
+from gateway.security import signed_in
+from gateway.streams import RelayedResponse
+from gateway.tasks import Progress, with_results
+
+log = structlog.get_logger()
+
+OPENING_SECONDS = 1.0
+"""How long the response waits for a first event, so that a refusal can still become a problem."""
+
+HEARTBEAT_SECONDS = 15.0
+"""Proxies and phones' networks drop connections that are silent for 30 s and more."""
+
+RETRY_MILLISECONDS = 1000
+"""Until an EventSource connects again; said with each snapshot, with which every stream begins."""
+
+HEARTBEAT = b": keep-alive\n\n"
+
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+Watch = grpc.aio.UnaryStreamCall[generation.WatchTaskRequest, generation.WatchTaskResponse]
+Read = asyncio.Task[Any]
+
+router = APIRouter(prefix="/api/v1/generation", tags=["generation"], dependencies=[signed_in])
+
+
+@router.get(
+    "/tasks/{task_id}/events",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": __doc__},
+        204: {"description": "The task has ended and every event was received."},
+        **problems(*SIGNED_IN, "task_not_found", "invalid_field", "invalid_cursor"),
+    },
+)
+async def watch_task(
+    *,
+    task_id: UUID,
+    request: Request,
+    calls: CallsDependency,
+    origin: Origin,
+    last_event_id: Annotated[str, Header(alias="Last-Event-ID")] = "",
+    resume_from: Annotated[str, Query(alias="last_event_id", description="For clients that set no headers.")] = "",
+) -> Response:
+    """Follow a task as Server-Sent Events."""
+    asked = generation.WatchTaskRequest(task_id=str(task_id), cursor=last_event_id or resume_from)
+    call = calls.generation.WatchTask(asked, metadata=calls.metadata)
+    first = _read(call)
+    await asyncio.wait({first}, timeout=OPENING_SECONDS)
+    if first.done() and first.result() is grpc.aio.EOF:
+        return Response(status_code=204)
+    events = _events(call, first, calls, origin, request.app.state.stopping)
+    return RelayedResponse(call, events, media_type="text/event-stream", headers=HEADERS)
+
+
+async def _events(call: Watch, read: Read, calls: Calls, origin: str, stopping: asyncio.Event) -> AsyncIterator[bytes]:
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        while not stop.done():
+            done, _ = await asyncio.wait({read, stop}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if read in done:
+                if read.result() is grpc.aio.EOF:
+                    return
+                yield await _event(read.result(), calls, origin)
+                read = _read(call)
+            elif not done:
+                yield HEARTBEAT
+    except grpc.aio.AioRpcError as error:
+        # The client connects again with its last id, and then learns what is wrong if that lasts.
+        log.info("an event stream broke off", code=error.code().name)
+    finally:
+        stop.cancel()
+        read.cancel()
+
+
+def _read(call: Watch) -> Read:
+    return asyncio.ensure_future(call.read())
+
+
+async def _event(message: generation.WatchTaskResponse, calls: Calls, origin: str) -> bytes:
+    kind = message.WhichOneof("event")
+    match kind:
+        case "snapshot" | "status":
+            (task,) = await with_results(calls, origin, [getattr(message, kind)])
+            data = task.model_dump_json(by_alias=True)
+        case "progress":
+            data = Progress.from_proto(message.progress).model_dump_json()
+        case "preview":
+            image = base64.b64encode(message.preview.image).decode()
+            data = json.dumps({"media_type": message.preview.media_type, "image": image})
+        case _:
+            data = "{}"
+    retry = RETRY_MILLISECONDS if kind == "snapshot" else None
+    return format_sse_event(event=kind, data_str=data, id=message.cursor or None, retry=retry)

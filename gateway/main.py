@@ -1,0 +1,51 @@
+"""Composition root: settings → app → uvicorn. Run with `python -m gateway.main`."""
+
+import signal
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.app import create_app
+from gateway.settings import Settings
+from services.runtime.server import STOP_GRACE_SECONDS, start_process
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that ends the event streams when it stops: it waits for open responses, and those never end."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                access_log=False,  # gateway/middleware.py writes one without query strings
+                log_config=None,
+                loop="asyncio",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
+                ws="none",
+            )
+        )
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.stopping.set()
+        await super().shutdown(sockets)
+
+
+def main() -> None:
+    start_process("gateway")
+    settings = Settings()
+    host, port = settings.listen.rsplit(":", 1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Uvicorn handles these while it serves and raises them anew once it has stopped: a clean end.
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
+    Server(create_app(settings), host, int(port)).run()
+
+
+if __name__ == "__main__":
+    main()

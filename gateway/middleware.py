@@ -1,0 +1,95 @@
+"""What every HTTP request passes through: request id, response headers, metrics, access log, and the last resort
+for errors that nobody foresaw.
+"""
+
+import time
+
+import structlog
+from fastapi import Request
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.problems import problem
+from services.runtime.calls import REQUEST_ID
+from services.runtime.ids import uuid7
+from services.runtime.logs import describe
+
+log = structlog.get_logger()
+
+REQUESTS = Counter("imagegen_http_requests_total", "HTTP requests.", ["method", "route", "status"])
+SECONDS = Histogram("imagegen_http_request_seconds", "Duration of HTTP requests.", ["method", "route"])
+
+MAX_BODY_BYTES = 1024 * 1024
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""A client may send any word as its method; only these become a metric's label."""
+
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked every second by Envoy and Kubernetes; they are counted and not logged."""
+
+HEADERS = {
+    # The page's scripts, styles, pictures and calls all come from here; previews are data: URLs.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every response that does not say otherwise."""
+
+
+class RequestMiddleware:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began = time.monotonic()
+        received = 0
+        status = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise HTTPException(413)
+            return message
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive_within_limit, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - the one place where any error becomes a response
+            log.error("unexpected error", **describe(error))  # noqa: TRY400 - the text may hold what a person wrote
+            if not status:
+                await problem(Request(scope), "internal")(scope, receive, send_with_headers)
+        finally:
+            self._observe(scope, status, time.monotonic() - began)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = getattr(scope.get("route"), "path", "unknown")
+        REQUESTS.labels(method, route, status).inc()
+        SECONDS.labels(method, route).observe(seconds)
+        if route not in PROBES:
+            # The template, not the path's query: links carry their signatures there.
+            log.info("request", method=method, route=route, status=status, seconds=round(seconds, 4))

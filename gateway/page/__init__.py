@@ -1,0 +1,39 @@
+"""The page that people see in a browser until the Flutter client lands, and the API's reference: plain files."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+HERE = Path(__file__).parent
+FILES = frozenset({"api.js", "docs.css", "docs.js", "page.css", "page.js", "texts.js"})
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def page() -> Response:
+    return _file("index.html")
+
+
+@router.get("/docs")
+async def docs() -> Response:
+    """The OpenAPI document for people, without the foreign hosts that FastAPI's own page loads."""
+    return _file("docs.html")
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/page/{name}")
+async def asset(name: str) -> Response:
+    if name not in FILES:
+        raise HTTPException(404)
+    return _file(name)
+
+
+def _file(name: str) -> Response:
+    return FileResponse(HERE / name, headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,47 @@
+// Every word that the page says, in both languages.
+export const texts = {
+  en: {
+    otherLanguage: "中文", logout: "Log out", welcome: "Type a prompt, watch the picture appear.",
+    username: "Username", usernameOrEmail: "Username or e-mail", email: "E-mail", password: "Password (8 characters or more)",
+    login: "Log in", register: "Create account", toRegister: "New here? Create an account", toLogin: "I have an account",
+    prompt: "What should the picture show?", negative: "What it should not show", model: "Model", settings: "Settings",
+    width: "Width", height: "Height", steps: "Steps", cfg: "Guidance (CFG)", seed: "Seed", count: "Pictures",
+    random: "random", generate: "Generate", more: "Load more", reuse: "Use again", cancel: "Cancel",
+    download: "Download", delete: "Delete", reallyDelete: "Delete this picture for good?",
+    inactive: "switched off", unavailable: "not available", cold: "starts when needed",
+    place: "Number {n} in the queue.", canceling: "Stopping…", step: "Painting: step {step} of {steps}",
+    noResults: "The pictures cannot be shown just now. Reload in a moment.", offline: "No connection. Please try again.",
+    state: { pending: "Waiting.", processing: "Painting…", completed: "", failed: "It failed.", canceled: "Canceled." },
+    waiting: {
+      queued: "Others are before you.", cold: "A machine is being started.", model_loading: "The model is being loaded.",
+      no_capacity: "Every machine with this model is away; it waits.", user_cap: "Your other pictures are being painted.",
+      paused: "The operator has paused this model.",
+    },
+    errors: {},
+  },
+  zh: {
+    otherLanguage: "English", logout: "退出", welcome: "写一句话，看画面一点点出现。",
+    username: "用户名", usernameOrEmail: "用户名或邮箱", email: "邮箱", password: "密码（至少 8 个字符）",
+    login: "登录", register: "注册", toRegister: "没有账号？注册一个", toLogin: "已有账号，去登录",
+    prompt: "想画什么？", negative: "不想出现什么", model: "模型", settings: "参数",
+    width: "宽", height: "高", steps: "步数", cfg: "引导强度 (CFG)", seed: "种子", count: "张数",
+    random: "随机", generate: "生成", more: "加载更多", reuse: "再用一次", cancel: "取消",
+    download: "下载", delete: "删除", reallyDelete: "永久删除这张图片？",
+    inactive: "已停用", unavailable: "不可用", cold: "需要时启动",
+    place: "排在第 {n} 位。", canceling: "正在停止…", step: "正在绘制：第 {step} / {steps} 步",
+    noResults: "图片暂时无法显示，请稍后刷新。", offline: "网络不通，请重试。",
+    state: { pending: "等待中。", processing: "正在绘制…", completed: "", failed: "生成失败。", canceled: "已取消。" },
+    waiting: {
+      queued: "前面还有任务。", cold: "正在启动机器。", model_loading: "正在加载模型。",
+      no_capacity: "有此模型的机器都不在线，恢复后继续。", user_cap: "你的其他图片正在绘制。", paused: "管理员暂停了此模型。",
+    },
+    errors: {
+      bad_credentials: "用户名或密码不正确。", username_taken: "这个用户名已被使用。", email_taken: "这个邮箱已被使用。",
+      invalid_field: "有内容不符合要求。", parameter_out_of_range: "参数超出此模型的范围。", model_unknown: "没有这个模型。",
+      model_unavailable: "此模型现在不可用。", user_queue_full: "未完成的任务太多，请等一些完成。",
+      task_finished: "任务已经结束。", task_not_found: "任务不存在。", result_not_found: "图片不存在。",
+      unavailable: "服务暂时不可用，请稍后重试。", dependency_unavailable: "服务暂时不可用，请稍后重试。",
+      deadline_exceeded: "服务没有及时回应，请重试。", internal: "内部错误，已记录。",
+    },
+  },
+};

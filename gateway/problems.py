@@ -1,0 +1,126 @@
+"""The one shape of every error: problem+json (RFC 9457), and the list of the codes that a client may meet."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE = "application/problem+json"
+
+CODES: Mapping[str, tuple[int, str]] = {
+    "malformed_json": (400, "The body is not JSON."),
+    "bad_credentials": (401, "The account is unknown or the password is wrong."),
+    "refresh_token_invalid": (401, "The refresh token is unknown, has expired, or its session has ended."),
+    "refresh_token_reused": (401, "The refresh token was exchanged before; its session has been ended."),
+    "token_expired": (401, "The token has expired."),
+    "token_invalid": (401, "The token is not valid here."),
+    "token_missing": (401, "This call needs a token."),
+    "caller_not_allowed": (403, "This caller may not call this."),
+    "link_invalid": (403, "The link's signature is wrong or it has expired."),
+    "not_found": (404, "There is nothing at this path."),
+    "result_not_found": (404, "No such result, or it belongs to somebody else."),
+    "task_not_found": (404, "No such task, or it belongs to somebody else."),
+    "user_not_found": (404, "The account no longer exists."),
+    "method_not_allowed": (405, "This path does not know this method."),
+    "email_taken": (409, "Another account has this e-mail address."),
+    "model_unavailable": (409, "The model is switched off, or no worker has its files."),
+    "task_finished": (409, "The task has already completed or failed."),
+    "username_taken": (409, "Another account has this username."),
+    "picture_lost": (410, "The picture's bytes are lost."),
+    "content_too_large": (413, "The body is larger than 1 MiB."),
+    "unsupported_media_type": (415, "The body's Content-Type must be application/json."),
+    "invalid_cursor": (422, "The cursor was not made by this service."),
+    "invalid_field": (422, "A field breaks a rule."),
+    "model_unknown": (422, "No such model."),
+    "parameter_out_of_range": (422, "A parameter is outside what the model allows."),
+    "request_id_reused": (422, "The Idempotency-Key was used before, for another request."),
+    "user_queue_full": (429, "Too many unfinished tasks."),
+    "internal": (500, "An internal error; it has been logged."),
+    "dependency_unavailable": (503, "Something that the service stands on is away; a retry helps."),
+    "not_ready": (503, "A service behind the gateway does not answer."),
+    "unavailable": (503, "The service is away for the moment; a retry helps."),
+    "deadline_exceeded": (504, "The service did not answer in time."),
+}
+"""Code → HTTP status, and what it means."""
+
+EVERYWHERE = ("internal", "dependency_unavailable", "unavailable", "deadline_exceeded")
+SIGNED_IN = ("token_missing", "token_invalid", "token_expired")
+WITH_BODY = ("malformed_json", "content_too_large", "unsupported_media_type", "invalid_field")
+
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; Python 3.11's http module still says it in the words of RFC 7231."""
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of the request. Exactly one of `pointer`, `parameter` and `header` says which
+    part (the members of JSON:API's `source`).
+    """
+
+    pointer: str | None = Field(None, description="JSON Pointer (RFC 6901, as a URI fragment) into the request's body.")
+    parameter: str | None = Field(None, description="Name of a query parameter.")
+    header: str | None = Field(None, description="Name of a request header.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str = Field(description="The status's own name.")
+    status: int
+    detail: str = Field(description="One sentence for a person.")
+    code: str = Field(description="For programs: one of a fixed list, stable.")
+    errors: list[FieldError] = Field(default=[], description="The parts of the request that are wrong, if known.")
+    request_id: str = Field(description="Quote it when you report the error; the logs carry it.")
+
+
+def problem(
+    request: Request,
+    code: str,
+    *,
+    status: int | None = None,
+    detail: str | None = None,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The response for an error; status and detail default to what `CODES` says of the code."""
+    status = status or CODES[code][0]
+    body = Problem(
+        title=_title(status),
+        status=status,
+        detail=detail or CODES[code][1],
+        code=code,
+        errors=list(errors),
+        request_id=request.state.request_id,
+    )
+    sent = dict(headers or {})
+    if status == 401:
+        sent["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        sent.setdefault("Retry-After", "1")
+    return Response(body.model_dump_json(exclude_none=True), status, sent, MEDIA_TYPE)
+
+
+def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these codes, each with an example, for OpenAPI."""
+    content: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    described: dict[int | str, dict[str, Any]] = {"default": {"description": "Any other error.", "content": content}}
+    for code in sorted({*codes, *EVERYWHERE}, key=lambda code: CODES[code][0]):
+        status, detail = CODES[code]
+        example = Problem(title=_title(status), status=status, detail=detail, code=code, request_id=_EXAMPLE_ID)
+        if code == "invalid_field":
+            example.errors = [FieldError(pointer="#/field", detail="must not be blank")]
+        empty = {"description": _title(status), "content": {MEDIA_TYPE: {**content[MEDIA_TYPE], "examples": {}}}}
+        examples = described.setdefault(status, empty)["content"][MEDIA_TYPE]["examples"]
+        examples[code] = {"summary": detail, "value": example.model_dump(exclude_none=True)}
+    return described
+
+
+_EXAMPLE_ID = "01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21"
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase

@@ -1,0 +1,35 @@
+"""Responses that relay an RPC's messages while they come."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+import structlog
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+log = structlog.get_logger()
+
+
+class RelayedResponse(StreamingResponse):
+    """The RPC ends with the response, however that ends: the client left, the server stops, the last byte is sent."""
+
+    def __init__(
+        self,
+        call: grpc.aio.UnaryStreamCall[Any, Any],
+        content: AsyncIterator[bytes],
+        *,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except grpc.aio.AioRpcError as error:
+            # Too late for a problem: the server cuts the connection of an unfinished response, and the client knows.
+            log.warning("a response broke off", code=error.code().name)
+        finally:
+            self._call.cancel()

@@ -1,0 +1,116 @@
+"""The OpenAPI document keeps the promises that client generators build on."""
+
+import re
+
+import pytest
+from imagegen.auth.v1 import error_reason_pb2 as auth
+from imagegen.generation.v1 import error_reason_pb2 as generation
+from imagegen.results.v1 import error_reason_pb2 as results
+from imagegen.runtime.v1 import error_reason_pb2 as runtime
+from pydantic import TypeAdapter
+
+from gateway.problems import CODES, Problem
+
+PATHS = {
+    "/.well-known/jwks.json": {"get"},
+    "/api/v1/auth/login": {"post"},
+    "/api/v1/auth/logout": {"post"},
+    "/api/v1/auth/me": {"get", "patch"},
+    "/api/v1/auth/refresh": {"post"},
+    "/api/v1/auth/register": {"post"},
+    "/api/v1/generation/generate": {"post"},
+    "/api/v1/generation/history": {"get"},
+    "/api/v1/generation/suggestions": {"get"},
+    "/api/v1/generation/tasks/{task_id}": {"get"},
+    "/api/v1/generation/tasks/{task_id}/cancel": {"post"},
+    "/api/v1/generation/tasks/{task_id}/events": {"get"},
+    "/api/v1/models": {"get"},
+    "/api/v1/results/{result_id}": {"get", "delete"},
+    "/api/v1/results/{result_id}/image": {"get"},
+    "/healthz": {"get"},
+    "/readyz": {"get"},
+}
+
+STORED_ELSEWHERE = {"CHECKSUM_MISMATCH", "NOT_A_PICTURE", "PICTURE_TOO_LARGE", "RESULT_DISCARDED"}
+"""Reasons of results' StoreService, which only workers call."""
+
+
+@pytest.fixture
+def document(visitor) -> dict:
+    return visitor.get("/openapi.json").json()
+
+
+def operations(document):
+    return [
+        (f"{verb.upper()} {path}", operation)
+        for path, item in document["paths"].items()
+        for verb, operation in item.items()
+    ]
+
+
+def references(node):
+    if isinstance(node, dict):
+        yield from [node["$ref"]] if "$ref" in node else []
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def test_it_lists_exactly_the_public_paths(document):
+    assert {path: set(item) for path, item in document["paths"].items()} == PATHS
+
+
+def test_every_reference_leads_somewhere(document):
+    for reference in references(document):
+        node = document
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step]
+
+
+def test_every_body_has_an_example_that_its_route_would_take(document):
+    from gateway.auth import Changes, Credentials, RefreshToken, Registration
+    from gateway.generation import Recipe
+
+    models = {model.__name__: model for model in (Changes, Credentials, RefreshToken, Registration, Recipe)}
+    seen = set()
+    for _, operation in operations(document):
+        for reference in references(operation.get("requestBody", {})):
+            name = reference.rpartition("/")[2]
+            seen.add(name)
+            examples = document["components"]["schemas"][name]["examples"]
+            assert examples
+            for example in examples:
+                models[name].model_validate(example)
+    assert seen == models.keys()
+
+
+def test_every_error_is_problem_json_with_an_example(document):
+    problem = TypeAdapter(Problem)
+    for name, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status < "400":
+                continue
+            (media_type,) = response["content"]
+            assert media_type == "application/problem+json", name
+            if status == "default":
+                continue
+            for code, example in response["content"][media_type]["examples"].items():
+                assert problem.validate_python(example["value"]).code == code
+                assert example["value"]["status"] == int(status)
+
+
+def test_operations_have_short_unique_names(document):
+    names = [operation["operationId"] for _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
+
+
+def test_every_reason_that_a_client_may_meet_is_documented():
+    reasons = {
+        name.removeprefix("ERROR_REASON_")
+        for context in (auth, generation, results, runtime)
+        for name, _ in context.ErrorReason.items()
+    }
+    assert {reason.lower() for reason in reasons - STORED_ELSEWHERE - {"UNSPECIFIED"}} <= CODES.keys()

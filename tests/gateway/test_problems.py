@@ -1,0 +1,162 @@
+"""Errors: what a neighbour refuses, what does not parse, what does not exist."""
+
+from uuid import uuid4
+
+import grpc
+import pytest
+from grpc import StatusCode
+from structlog.testing import capture_logs
+
+from gateway.errors import HTTP_STATUS
+from tests.gateway.builders import refused
+from tests.gateway.neighbours import Refusal
+
+GENERATE = "/api/v1/generation/generate"
+ME = "/api/v1/auth/me"
+
+
+def test_every_grpc_status_has_a_row():
+    assert HTTP_STATUS.keys() == set(grpc.StatusCode)
+
+
+@pytest.mark.parametrize("code", set(StatusCode) - {StatusCode.OK})
+def test_a_status_without_a_reason_answers_its_own_name_and_hides_its_text(client, behind, code):
+    behind.auth.answers["GetMe"] = Refusal(code, message="connect to ipv4:10.0.0.7:50051 failed")
+    status, sentence = HTTP_STATUS[code]
+    assert refused(client.get(ME), status, code.name.lower())["detail"] == sentence
+
+
+def test_a_neighbour_that_is_away_says_when_to_come_back(client, behind):
+    behind.auth.answers["GetMe"] = Refusal(StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE", retry_after=2.5)
+    response = client.get(ME)
+    refused(response, 503, "dependency_unavailable")
+    assert response.headers["retry-after"] == "3"
+
+
+def test_too_many_requests_say_when_to_come_back(client, behind):
+    behind.auth.answers["GetMe"] = Refusal(StatusCode.RESOURCE_EXHAUSTED, "SLOW_DOWN", retry_after=30)
+    assert client.get(ME).headers["retry-after"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("field", "source"),
+    [
+        ("prompt", {"pointer": "#/prompt"}),
+        ("spec.seed", {"pointer": "#/spec/seed"}),
+        ("task_ids[2]", {"pointer": "#/task_ids/2"}),
+        ("request_id", {"header": "Idempotency-Key"}),
+        ("cursor", {"header": "Last-Event-ID"}),
+        ("page_token", {"parameter": "cursor"}),
+        ("page_size", {"parameter": "limit"}),
+        ("text", {"parameter": "q"}),
+    ],
+)
+def test_a_bad_field_is_named_as_the_client_sent_it(client, behind, field, source):
+    behind.auth.answers["GetMe"] = Refusal(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", fields=[(field, "too long")])
+    problem = refused(client.get(ME), 422, "invalid_field")
+    assert problem["errors"] == [{**source, "detail": "too long"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"width": "64"}, "#/width"),
+        ({"width": 64.5}, "#/width"),
+        ({"width": True}, "#/width"),
+        ({"width": 2**31}, "#/width"),
+        ({"cfg": True}, "#/cfg"),
+        ({"cfg": "7"}, "#/cfg"),
+        ({"seed": 2**63}, "#/seed"),
+        ({"prompt": None}, "#/prompt"),
+        ({"prompt": 5}, "#/prompt"),
+        ({"size": "64x64"}, "#/size"),
+        ({"a/b~c d": 1}, "#/a~1b~0c%20d"),
+    ],
+)
+def test_a_body_of_the_wrong_shape_is_pointed_at(client, behind, change, pointer):
+    response = client.post(GENERATE, json={"prompt": "p", "model": "m", **change})
+    problem = refused(response, 422, "invalid_field")
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    assert behind.generation.asked == []
+
+
+def test_every_missing_field_is_pointed_at(client, behind):
+    problem = refused(client.post(GENERATE, json={}), 422, "invalid_field")
+    assert {error["pointer"] for error in problem["errors"]} == {"#/prompt", "#/model"}
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "null", "1"])
+def test_a_body_that_is_no_object_is_refused(client, behind, body):
+    response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    problem = refused(response, 422, "invalid_field")
+    assert [error["pointer"] for error in problem["errors"]] == ["#"]
+
+
+def test_a_missing_body_is_refused(client, behind):
+    problem = refused(client.post(GENERATE), 422, "invalid_field")
+    assert [error["pointer"] for error in problem["errors"]] == ["#"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'{"prompt": "\xff"}', b"[" * 100_000])
+def test_a_body_that_is_not_json_is_malformed(client, behind, body):
+    response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    refused(response, 400, "malformed_json")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused(client, behind, value):
+    body = f'{{"prompt": "p", "model": "m", "cfg": {value}}}'
+    response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    problem = refused(response, 422, "invalid_field")
+    assert [error["pointer"] for error in problem["errors"]] == ["#/cfg"]
+
+
+def test_half_a_surrogate_pair_is_refused(client, behind):
+    body = r'{"prompt": "\ud800", "model": "m"}'
+    response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    problem = refused(response, 422, "invalid_field")
+    assert [error["pointer"] for error in problem["errors"]] == ["#/prompt"]
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_that_does_not_call_itself_json_is_unsupported(client, behind, media_type):
+    response = client.post(GENERATE, content=b'{"prompt": "p"}', headers={"content-type": media_type})
+    refused(response, 415, "unsupported_media_type")
+
+
+def test_a_body_above_one_mebibyte_is_too_large(client, behind):
+    response = client.post(GENERATE, json={"prompt": "p" * (1 << 20), "model": "m"})
+    refused(response, 413, "content_too_large")
+
+
+def test_a_streamed_body_above_one_mebibyte_is_too_large(client, behind):
+    chunks = (b" " * (1 << 16) for _ in range(17))
+    response = client.post(GENERATE, content=chunks, headers={"content-type": "application/json"})
+    refused(response, 413, "content_too_large")
+
+
+def test_a_query_of_the_wrong_type_is_named(client, behind):
+    problem = refused(client.get("/api/v1/generation/history?limit=many"), 422, "invalid_field")
+    assert [error["parameter"] for error in problem["errors"]] == ["limit"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/v1/nothing", "/api/v1/models/", "/page/../main.py", "/page/x"])
+def test_an_unknown_path_is_not_found(visitor, behind, path):
+    refused(visitor.get(path), 404, "not_found")
+
+
+def test_a_method_that_a_path_does_not_know_is_405_and_says_which_it_knows(visitor, behind):
+    response = visitor.put(f"/api/v1/results/{uuid4()}")
+    refused(response, 405, "method_not_allowed")
+    assert response.headers["allow"]
+
+
+def test_an_error_that_nobody_foresaw_is_a_bare_500_and_is_logged_without_its_text(passing, behind):
+    behind.results.answers["DownloadResult"] = []  # not even the first message that the contract promises
+    with capture_logs() as lines, passing() as client:
+        problem = refused(client.get(f"/api/v1/results/{uuid4()}/image"), 500, "internal")
+    assert problem["detail"] == "An internal error; it has been logged."
+    (line,) = [line for line in lines if line["log_level"] == "error"]
+    assert line["kind"] == "StopAsyncIteration"
+    assert any(place.endswith("get_image") for place in line["at"])
+    assert line.keys() == {"event", "log_level", "kind", "at"}

@@ -1,0 +1,100 @@
+"""What every request gets, and the probes."""
+
+from uuid import UUID
+
+import pytest
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2
+from imagegen.auth.v1 import auth_service_pb2 as auth
+from imagegen.generation.v1 import generation_service_pb2 as generation
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from tests.gateway.builders import a_user, refused
+from tests.gateway.neighbours import Refusal
+
+ME = "/api/v1/auth/me"
+SUGGESTIONS = "/api/v1/generation/suggestions"
+
+
+def test_a_request_id_is_kept_and_passed_on(client, behind):
+    behind.auth.answers["GetMe"] = auth.GetMeResponse(user=a_user())
+    response = client.get(ME, headers={"X-Request-Id": "from-envoy:1"})
+    assert response.headers["x-request-id"] == "from-envoy:1"
+    assert behind.auth.last.metadata["x-request-id"] == "from-envoy:1"
+
+
+@pytest.mark.parametrize("sent", [{}, {"X-Request-Id": "no good"}, {"X-Request-Id": "x" * 129}])
+def test_a_missing_or_odd_request_id_is_replaced_by_a_new_one(client, behind, sent):
+    behind.auth.answers["GetMe"] = auth.GetMeResponse(user=a_user())
+    response = client.get(ME, headers=sent)
+    made = response.headers["x-request-id"]
+    assert UUID(made).version == 7
+    assert behind.auth.last.metadata["x-request-id"] == made
+
+
+def test_without_a_token_none_is_passed_on_and_the_service_decides(visitor, behind):
+    behind.auth.answers["GetMe"] = Refusal(StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+    refused(visitor.get(ME), 401, "token_missing")
+    assert "authorization" not in behind.auth.last.metadata
+
+
+@pytest.mark.parametrize("value", [b"Basic dTpw", "Bearer töken".encode(), b"Bearer a\tb"])
+def test_an_odd_authorization_header_reaches_the_service_which_refuses_it(visitor, behind, value):
+    behind.auth.answers["GetMe"] = Refusal(StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
+    refused(visitor.get(ME, headers={"authorization": value}), 401, "token_invalid")
+    assert behind.auth.last.metadata["authorization"].isascii()
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/nothing", "/api/v1/auth/me"])
+def test_every_response_is_guarded(visitor, behind, path):
+    behind.auth.answers["GetMe"] = Refusal(StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+    headers = visitor.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "http" not in headers["content-security-policy"]
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "server" not in headers
+
+
+def test_the_access_log_has_the_route_and_no_query(passing, behind):
+    behind.generation.answers["SuggestPrompts"] = generation.SuggestPromptsResponse()
+    with capture_logs() as lines, passing() as client:
+        client.get(f"{SUGGESTIONS}?q=private+words")
+    (line,) = [line for line in lines if line.get("route") == SUGGESTIONS]
+    assert (line["event"], line["method"], line["status"]) == ("request", "GET", 200)
+    assert "private" not in str(lines)
+
+
+def test_requests_are_counted_by_the_routes_template(passing):
+    labels = {"method": "GET", "route": "/api/v1/generation/tasks/{task_id}", "status": "404"}
+    before = REGISTRY.get_sample_value("imagegen_http_requests_total", labels) or 0
+    with passing() as client:
+        client.get("/api/v1/generation/tasks/1")
+        client.get("/api/v1/generation/tasks/2")
+    assert REGISTRY.get_sample_value("imagegen_http_requests_total", labels) == before + 2
+
+
+def test_paths_and_methods_that_clients_invent_make_no_new_metrics(passing):
+    with passing() as client:
+        client.request("BREW", "/coffee/1")
+    labels = {"method": "other", "route": "unknown", "status": "404"}
+    assert REGISTRY.get_sample_value("imagegen_http_requests_total", labels) >= 1
+
+
+def test_the_process_is_alive_whatever_its_neighbours_do(passing, behind):
+    behind.auth.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    with capture_logs() as lines, passing() as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+    assert "/healthz" not in str(lines)
+
+
+def test_it_is_ready_when_every_neighbour_is(visitor, behind):
+    response = visitor.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+def test_it_is_not_ready_while_a_neighbour_is_away_and_names_it(visitor, behind):
+    behind.results.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    problem = refused(visitor.get("/readyz"), 503, "not_ready")
+    assert problem["detail"] == "These services do not answer: results."
