@@ -56,7 +56,7 @@ class ManifestError(Exception):
 
 
 def load_models(folder: Path) -> Mapping[str, Model]:
-    """The models that a folder describes, by name.
+    """The models that a folder describes, by name, in order of display: the quickest first.
 
     Raises:
         ManifestError: a manifest or a workflow is wrong, or there is none.
@@ -83,7 +83,7 @@ def load_models(folder: Path) -> Mapping[str, Model]:
             models[model.name] = model
     if mistakes:
         raise ManifestError(mistakes)
-    return models
+    return dict(sorted(models.items(), key=lambda named: (named[1].cost_seconds, named[0])))
 
 
 class _Manifest:
