@@ -1,0 +1,245 @@
+"""A task's life, from what a person asked for to a picture or a reason.
+
+                  ┌───────── lost, given back ─────────┐
+                  ▼                                    │
+    create ──► pending ────────────────────────► processing ──► completed | failed | canceled
+                  └──────────── the hint in between was missed ────────────▲
+
+Between the first try to submit it and its end, a task is what the executor last told about its job: a snapshot
+counts iff its version is newer and the task has not ended, whatever states were skipped. Before that try nobody
+else has heard of it, so a cancel ends it here and now; after it, a cancel is a request that the executor decides.
+Time is an argument; every event returns a new task.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+TaskId = NewType("TaskId", UUID)
+OwnerId = NewType("OwnerId", UUID)
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.PROCESSING, State.COMPLETED, State.FAILED, State.CANCELED}),
+    State.PROCESSING: frozenset({State.PENDING, State.COMPLETED, State.FAILED, State.CANCELED}),
+    State.COMPLETED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELED: frozenset(),
+}
+TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+
+class WaitingReason(StrEnum):
+    QUEUED = "queued"
+    COLD = "cold"
+    MODEL_LOADING = "model_loading"
+    NO_CAPACITY = "no_capacity"
+    USER_CAP = "user_cap"
+    PAUSED = "paused"
+
+
+class FailureReason(StrEnum):
+    REFUSED = "refused"
+    ENGINE_REFUSED = "engine_refused"
+    ENGINE_FAILED = "engine_failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    ENGINE_LOST = "engine_lost"
+    RESULT_REFUSED = "result_refused"
+    TIMED_OUT = "timed_out"
+
+
+class TaskNotFound(Exception):
+    def __init__(self) -> None:
+        super().__init__("there is no such task")
+
+
+class TaskFinished(Exception):
+    def __init__(self, state: State) -> None:
+        super().__init__(f"the task has already {state}")
+
+
+class RequestIdReused(Exception):
+    def __init__(self) -> None:
+        super().__init__("the request id was used before, for another request")
+        self.violations = [("request_id", "was used before, for another request")]
+
+
+class UserQueueFull(Exception):
+    retry_after = 10.0
+    """A picture takes seconds to a minute: by then one of a full queue has probably ended."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(f"there are {cap} unfinished tasks already, as many as one person may have")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for; None is left to the model."""
+
+    prompt: str
+    model: str
+    negative_prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    cfg: float | None = None
+    seed: int | None = None
+    count: int | None = None
+
+    def digest(self) -> bytes:
+        """SHA-256 that two requests share iff they ask for the same; stays when later versions add fields."""
+        asked = {name: value for name, value in asdict(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to paint: pixels, sampler steps, guidance, a seed of 0 to 2^53 - 1, pictures."""
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    cfg: float
+    seed: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a task failed; the message is one sentence for a person."""
+
+    reason: FailureReason
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The sampler's steps of the current attempt."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Live:
+    """What changes too often to be kept: place in the queue (1 is next, 0 none), why it waits, progress."""
+
+    position: int = 0
+    waiting_reason: WaitingReason | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A job as the executor told of it at one moment. `live` may differ between snapshots of one version."""
+
+    task_id: TaskId
+    version: int
+    state: State
+    live: Live = Live()
+    failure: Failure | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a person asked for, and how it stands.
+
+    `submit_tried_at`: a submit may have left, last at that time. `submitted_at`: the executor is known to have
+    the job since then. `job_version`: of the newest snapshot applied, 0 before any. `live` is known only just
+    after the executor was asked.
+    """
+
+    id: TaskId
+    owner_id: OwnerId
+    model: str
+    spec: Spec
+    created_at: datetime
+    state: State = State.PENDING
+    waiting_reason: WaitingReason | None = WaitingReason.QUEUED
+    failure: Failure | None = None
+    job_version: int = 0
+    submit_tried_at: datetime | None = None
+    submitted_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    live: Live | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in TERMINAL
+
+    def try_submit(self, now: datetime) -> "Task":
+        """A submit is about to leave: from here on nobody can be sure that the executor has not heard of it."""
+        return self if self.is_finished else replace(self, submit_tried_at=now)
+
+    def refuse(self, message: str, now: datetime) -> "Task":
+        """The executor will never take the job."""
+        if self.is_finished:
+            return self
+        return self._end(State.FAILED, now, Failure(FailureReason.REFUSED, message))
+
+    def apply(self, snapshot: Snapshot, now: datetime) -> "Task":
+        """The executor told how the job stands."""
+        if self.is_finished or snapshot.version <= self.job_version:
+            return self
+        known = replace(
+            self,
+            job_version=snapshot.version,
+            submitted_at=self.submitted_at or now,
+            started_at=snapshot.started_at,
+            live=snapshot.live,
+        )
+        if snapshot.state in TERMINAL:
+            return known._end(snapshot.state, snapshot.finished_at or now, snapshot.failure)  # noqa: SLF001 - a Task too
+        waiting = (snapshot.live.waiting_reason or WaitingReason.QUEUED) if snapshot.state is State.PENDING else None
+        return replace(known, state=snapshot.state, waiting_reason=waiting)
+
+    def seen(self, snapshot: Snapshot) -> "Task":
+        """The task with what the snapshot tells of this very moment, if both speak of the same version."""
+        is_same = snapshot.version == self.job_version and not self.is_finished
+        return replace(self, live=snapshot.live) if is_same else self
+
+    def lose_job(self) -> "Task":
+        """The executor no longer knows the job, or has gone back to an older one: it is to be submitted again."""
+        if self.is_finished:
+            return self
+        return replace(
+            self,
+            state=State.PENDING,
+            waiting_reason=WaitingReason.QUEUED,
+            job_version=0,
+            submitted_at=None,
+            started_at=None,
+            live=None,
+        )
+
+    def request_cancel(self, now: datetime) -> "Task":
+        """Its owner wants it to stop. Raises TaskFinished if it has completed or failed."""
+        if self.state is State.CANCELED:
+            return self
+        if self.is_finished:
+            raise TaskFinished(self.state)
+        asked = replace(self, cancel_requested_at=self.cancel_requested_at or now)
+        if self.submit_tried_at is None and self.submitted_at is None:
+            return asked._end(State.CANCELED, now)  # noqa: SLF001 - a Task too
+        return asked
+
+    def _end(self, state: State, at: datetime, failure: Failure | None = None) -> "Task":
+        return replace(self, state=state, waiting_reason=None, failure=failure, finished_at=at, live=None)

@@ -1,0 +1,51 @@
+"""Generation's gRPC server and its reconciler: `python -m services.generation.main`."""
+
+import asyncio
+import threading
+from datetime import UTC, datetime
+
+from services.generation.executor import Executor
+from services.generation.reconciler import Reconciler
+from services.generation.server import generation_server
+from services.generation.service import Tasks
+from services.generation.settings import GenerationSettings
+from services.generation.suggestions import load_vocabulary
+from services.generation.watch import Watcher
+from services.runtime.channels import Peer, channel
+from services.runtime.database import Database
+from services.runtime.jwks import JwksCache
+from services.runtime.server import start_process
+from services.runtime.settings import service_identity
+from services.runtime.tokens import TokenVerifier
+
+CALLS = 8
+CONNECTIONS = 16
+"""One per call that runs, one per step of the reconciler, and three for the watches' looks."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def main() -> None:
+    process = start_process("generation")
+    settings = GenerationSettings()
+    database = Database(settings.database_url, connections=CONNECTIONS)
+    peer = Peer(service_identity("generation"), "executor")
+    executor = Executor(channel(settings.executor_address), peer)
+    outbox = threading.Event()
+    tasks = Tasks(database, executor, outbox, settings.queued_cap, _now)
+    reconciler = Reconciler(database, executor, tasks, outbox, _now)
+    watcher = Watcher(tasks, settings.executor_address, peer)
+    verifier = TokenVerifier("generation", process.trusted_services(), JwksCache(settings.auth_address).get)
+    server = generation_server(tasks, watcher, load_vocabulary(), verifier, threads=CALLS)
+    reconciler.start()
+    try:
+        await server.serve(settings.listen)
+    finally:
+        reconciler.stop()
+        database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

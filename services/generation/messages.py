@@ -1,0 +1,73 @@
+"""Tasks and models as the contract shows them."""
+
+from imagegen.generation.v1 import generation_service_pb2 as pb
+from imagegen.generation.v1 import model_pb2, task_pb2
+
+from services.generation.catalogue import LocalizedText, Model, Range
+from services.generation.domain import Live, Request, State, Task
+from services.runtime.protos import to_enum, to_timestamp
+
+
+def request_from(message: pb.CreateTaskRequest) -> Request:
+    """A field that is absent stays None: it is left to the model."""
+    given = {field.name: value for field, value in message.ListFields()}
+    given.pop("request_id", None)
+    return Request(**given)
+
+
+def task_to_proto(task: Task) -> task_pb2.Task:
+    live = task.live or Live()
+    is_pending = task.state is State.PENDING
+    progress = live.progress if task.state is State.PROCESSING else None
+    return task_pb2.Task(
+        id=str(task.id),
+        state=to_enum(task_pb2.TaskState, task.state),
+        model=task.model,
+        **vars(task.spec),
+        waiting_reason=to_enum(task_pb2.WaitingReason, live.waiting_reason or task.waiting_reason)
+        if is_pending
+        else task_pb2.WAITING_REASON_UNSPECIFIED,
+        position=live.position if is_pending else 0,
+        progress=task_pb2.Progress(step=progress.step, steps=progress.steps) if progress else None,
+        failure=task_pb2.Failure(
+            reason=to_enum(task_pb2.FailureReason, task.failure.reason), message=task.failure.message
+        )
+        if task.failure
+        else None,
+        cancel_requested=task.cancel_requested_at is not None and not task.is_finished,
+        create_time=to_timestamp(task.created_at),
+        start_time=to_timestamp(task.started_at),
+        finish_time=to_timestamp(task.finished_at),
+    )
+
+
+def model_to_proto(model: Model) -> model_pb2.Model:
+    limits, defaults = model.limits, model.defaults
+    return model_pb2.Model(
+        name=model.name,
+        display_name=_text(model.display_name),
+        description=_text(model.description),
+        license=model.license,
+        limits=model_pb2.ModelLimits(
+            width=_int_range(limits.width),
+            height=_int_range(limits.height),
+            size_multiple=limits.size_multiple,
+            max_pixels=limits.max_pixels,
+            steps=_int_range(limits.steps),
+            cfg=model_pb2.DoubleRange(min=limits.cfg.min, max=limits.cfg.max) if limits.cfg else None,
+            count=_int_range(limits.count),
+        ),
+        defaults=model_pb2.ModelDefaults(**vars(defaults)),
+        negative_prompt_supported=model.negative_prompt_supported,
+        availability=to_enum(model_pb2.ModelAvailability, model.availability),
+        unavailable_reason=model.unavailable_reason,
+        is_active=model.is_active,
+    )
+
+
+def _text(text: LocalizedText) -> model_pb2.LocalizedText:
+    return model_pb2.LocalizedText(en=text.en, zh=text.zh)
+
+
+def _int_range(range_: Range[int]) -> model_pb2.IntRange:
+    return model_pb2.IntRange(min=range_.min, max=range_.max)

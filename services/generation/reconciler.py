@@ -1,0 +1,188 @@
+"""Keeps tasks and jobs in step, whatever was lost on the way. Any number of replicas may do the same at once.
+
+Events are hints; what BatchGetJobs answers is the truth. Each step can be repeated at any time, and none depends
+on another having worked: a crash between two lines leaves something that a later step finds.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.generation import store
+from services.generation.domain import Task, TaskId
+from services.generation.executor import Executor, ExecutorSilent, SubmitRefused
+from services.generation.service import Tasks
+from services.runtime.database import Database
+from services.runtime.errors import DependencyUnavailable
+from services.runtime.logs import describe
+
+log = structlog.get_logger()
+
+SUBMIT_RETRY = timedelta(seconds=3)
+"""Longer than a submit may take, so that two replicas do not send the same one at the same time."""
+
+OUTBOX_SECONDS = 1.0
+"""How long a task waits that a crash left in the outbox, or whose submit got no answer, beyond its retry."""
+
+FOLLOW_SECONDS = 0.5
+"""Between two tries to follow: short, because live changes are late meanwhile; an executor restarts in seconds."""
+
+RECONCILE_SECONDS = 5.0
+"""How late the loss of an event is noticed. One call per 500 unfinished tasks."""
+
+CANCEL_SECONDS = 2.0
+"""How late a cancel reaches an executor that was away when a person asked for it."""
+
+CATALOGUE_SECONDS = 2.0
+"""How late a model's new availability is known here; also how soon an executor's return is noticed."""
+
+PAGE = 500
+"""The most ids that BatchGetJobs takes."""
+
+STOP_SECONDS = 5.0
+
+
+class Reconciler:
+    """Steps that a person's call must not wait for, and the threads that take them."""
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        tasks: Tasks,
+        outbox: threading.Event,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._executor = executor
+        self._tasks = tasks
+        self._outbox = outbox
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Take every step again and again, each in a thread of its own."""
+        for step, seconds, wake in (
+            (self.submit_waiting, OUTBOX_SECONDS, self._outbox),
+            (self.follow, FOLLOW_SECONDS, self._stopping),
+            (self.reconcile, RECONCILE_SECONDS, self._stopping),
+            (self.repeat_cancels, CANCEL_SECONDS, self._stopping),
+            (self.refresh_catalogue, CATALOGUE_SECONDS, self._stopping),
+        ):
+            thread = threading.Thread(target=self._repeat, args=(step, seconds, wake), name=step.__name__, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Closes the executor's channel, so that no step waits for it."""
+        self._stopping.set()
+        self._outbox.set()
+        self._executor.close()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    def submit_waiting(self) -> None:
+        """Empty the outbox. An executor that is away is not tried: what it cannot have heard of can end here."""
+        self._outbox.clear()
+        while self._executor.is_reachable and not self._stopping.is_set():
+            task = self._take_from_outbox()
+            if task is None:
+                return
+            try:
+                snapshot = self._executor.submit(task)
+            except SubmitRefused as refusal:
+                self._refuse(task, str(refusal))
+            except ExecutorSilent as error:
+                log.warning("submit not answered", task_id=str(task.id), code=str(error))
+            else:
+                self._tasks.apply([snapshot])
+
+    def follow(self) -> None:
+        """Apply jobs as they change, until the stream breaks. Raises ExecutorSilent then."""
+        with self._executor.transitions() as snapshots:
+            self.reconcile()  # what changed before the stream began
+            for snapshot in snapshots:
+                self._tasks.apply([snapshot])
+
+    def reconcile(self) -> None:
+        """Ask about every unfinished task. Raises ExecutorSilent."""
+        for page in self._pages(store.list_submitted):
+            told = self._executor.jobs([task.id for task in page])
+            for task in page:
+                # The row was read before the executor was asked, and versions only grow.
+                if task.id not in told or told[task.id].version < task.job_version:
+                    self._lose_job(task)
+            self._tasks.apply(told.values())
+
+    def repeat_cancels(self) -> None:
+        """Tell the executor again what is to stop. Raises ExecutorSilent."""
+        for page in self._pages(store.list_canceling):
+            for task in page:
+                try:
+                    self._tasks.apply([self._executor.cancel(task)])
+                except ExecutorSilent as error:
+                    if not self._executor.is_reachable:
+                        raise
+                    log.warning("cancel not answered", task_id=str(task.id), code=str(error))
+
+    def refresh_catalogue(self) -> None:
+        """Raises ExecutorSilent."""
+        told = self._executor.models()
+        with self._database.transaction() as tx:
+            store.save_catalogue(tx, told, self._clock())
+
+    def _take_from_outbox(self) -> Task | None:
+        """The next task to submit, with the try noted before it is made."""
+        now = self._clock()
+        with self._database.transaction() as tx:
+            task = store.lock_unsubmitted(tx, tried_before=now - SUBMIT_RETRY)
+            if task is None:
+                return None
+            tried = task.try_submit(now)
+            store.save_task(tx, tried)
+            return tried
+
+    def _refuse(self, task: Task, message: str) -> None:
+        with self._database.transaction() as tx:
+            current = store.get_task(tx, task.owner_id, task.id, lock=True)
+            if current.submitted_at is None:
+                store.save_task(tx, current.refuse(message, self._clock()))
+        log.info("submit refused", task_id=str(task.id))
+
+    def _lose_job(self, task: Task) -> None:
+        """Back into the outbox, unless somebody else has learnt more since the task was read."""
+        with self._database.transaction() as tx:
+            current = store.get_task(tx, task.owner_id, task.id, lock=True)
+            if current == task:
+                store.save_task(tx, current.lose_job())
+                log.warning("the executor lost a job", task_id=str(task.id))
+        self._outbox.set()
+
+    def _pages(self, read: Callable[..., list[Task]]) -> Iterator[list[Task]]:
+        after: TaskId | None = None
+        while True:
+            with self._database.transaction() as tx:
+                page = read(tx, after, PAGE)
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    def _repeat(self, step: Callable[[], None], seconds: float, wake: threading.Event) -> None:
+        """Take the step for ever: whatever it raises, the next one may work."""
+        while not self._stopping.is_set():
+            try:
+                step()
+            except ExecutorSilent:
+                pass  # the executor's client has logged it
+            except DependencyUnavailable as error:
+                log.warning("step not done", step=step.__name__, error=str(error))
+            except Exception as error:  # noqa: BLE001 - the loop outlives any error of a step
+                if self._stopping.is_set():  # calls on the closed channel
+                    return
+                log.error("step failed", step=step.__name__, **describe(error))  # noqa: TRY400 - the text may quote a prompt
+            wake.wait(seconds)

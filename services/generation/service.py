@@ -1,0 +1,140 @@
+"""What people do with tasks. Each transaction is opened here; no call to the executor happens inside one."""
+
+import secrets
+import threading
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from services.generation import store
+from services.generation.catalogue import Model, ModelUnknown
+from services.generation.domain import (
+    OwnerId,
+    Request,
+    RequestIdReused,
+    Snapshot,
+    Task,
+    TaskId,
+    UserQueueFull,
+)
+from services.generation.executor import Executor, ExecutorSilent
+from services.runtime.database import Database
+from services.runtime.errors import DependencyUnavailable
+from services.runtime.ids import uuid7
+
+SEEDS = 2**53
+"""Seeds are below this, so that JSON carries them exactly (RFC 8259 §6)."""
+
+
+class Tasks:
+    """The use cases. Thread-safe. `outbox` is set whenever a task was put there."""
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        outbox: threading.Event,
+        queued_cap: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._executor = executor
+        self._outbox = outbox
+        self._queued_cap = queued_cap
+        self._clock = clock
+
+    def create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
+        """Accept a task; (task, whether an earlier call with this request id had made it).
+
+        Raises RequestIdReused, UserQueueFull, ModelUnknown, ModelUnavailable or ParameterOutOfRange, and
+        DependencyUnavailable as long as the executor has never told which models there are.
+        """
+        digest = request.digest()
+        with self._database.transaction() as tx:
+            store.lock_owner(tx, owner_id)
+            if request_id and (earlier := store.find_request(tx, owner_id, request_id)):
+                task, earlier_digest = earlier
+                if earlier_digest != digest:
+                    raise RequestIdReused
+                return task, True
+            if store.count_unfinished(tx, owner_id) >= self._queued_cap:
+                raise UserQueueFull(self._queued_cap)
+            model = store.get_model(tx, request.model)
+            if model is None:
+                if not store.is_catalogue_known(tx):
+                    raise DependencyUnavailable("the list of models")
+                raise ModelUnknown(request.model)
+            spec = model.spec_for(request, secrets.randbelow(SEEDS))
+            task = Task(TaskId(uuid7()), owner_id, model.name, spec, self._clock())
+            store.insert_task(tx, task, (request_id, digest) if request_id else None)
+        self._outbox.set()
+        return task, False
+
+    def get(self, owner_id: OwnerId, task_id: TaskId) -> Task:
+        """The task as it is now. Raises TaskNotFound."""
+        with self._database.transaction() as tx:
+            task = store.get_task(tx, owner_id, task_id)
+        [task] = self._seen_now([task])
+        return task
+
+    def page(self, owner_id: OwnerId, after: TaskId | None, size: int) -> tuple[list[Task], TaskId | None]:
+        """(tasks from the newest on, the id after which the next page begins if there is one)."""
+        with self._database.transaction() as tx:
+            tasks = store.list_tasks(tx, owner_id, after, size + 1)
+        following = tasks[size - 1].id if len(tasks) > size else None
+        return self._seen_now(tasks[:size]), following
+
+    def cancel(self, owner_id: OwnerId, task_id: TaskId) -> Task:
+        """Ask a task to stop; the task as it then is. Raises TaskNotFound or TaskFinished."""
+        with self._database.transaction() as tx:
+            task = store.get_task(tx, owner_id, task_id, lock=True)
+            asked = task.request_cancel(self._clock())
+            if asked != task:
+                store.save_task(tx, asked)
+        if asked.is_finished:
+            return asked
+        try:
+            snapshot = self._executor.cancel(asked)
+        except ExecutorSilent:
+            return asked
+        return self.take(owner_id, snapshot)
+
+    def take(self, owner_id: OwnerId, snapshot: Snapshot) -> Task:
+        """Apply what the executor told; the task as it then is. Raises TaskNotFound."""
+        self.apply([snapshot])
+        with self._database.transaction() as tx:
+            return store.get_task(tx, owner_id, snapshot.task_id).seen(snapshot)
+
+    def apply(self, snapshots: Collection[Snapshot]) -> dict[TaskId, Task]:
+        """Apply what the executor told, in one transaction; the tasks that changed."""
+        told = {snapshot.task_id: snapshot for snapshot in snapshots}
+        now = self._clock()
+        with self._database.transaction() as tx:
+            older = store.lock_older(tx, {task_id: snapshot.version for task_id, snapshot in told.items()})
+            newer = [task.apply(told[task.id], now) for task in older]
+            for task in newer:
+                store.save_task(tx, task)
+        return {task.id: task for task in newer}
+
+    def models(self) -> list[Model]:
+        """In order of display. Raises DependencyUnavailable as long as the executor has never told of any."""
+        with self._database.transaction() as tx:
+            if listed := store.list_models(tx):
+                return listed
+            if not store.is_catalogue_known(tx):
+                raise DependencyUnavailable("the list of models")
+            return []
+
+    def recent_prompts(self, owner_id: OwnerId, beginning: str, limit: int) -> list[str]:
+        """The owner's recent prompts that begin so, newest first, each once."""
+        with self._database.transaction() as tx:
+            return store.recent_prompts(tx, owner_id, beginning, limit)
+
+    def _seen_now(self, tasks: list[Task]) -> list[Task]:
+        """The tasks with what the executor can tell at once about those that have not ended."""
+        asked = [task.id for task in tasks if task.submitted_at and not task.is_finished]
+        told = self._executor.glance(asked)
+        versions = {task.id: task.job_version for task in tasks}
+        newer = [snapshot for snapshot in told.values() if snapshot.version > versions[snapshot.task_id]]
+        changed = self.apply(newer) if newer else {}
+        current = [changed.get(task.id, task) for task in tasks]
+        return [task.seen(told[task.id]) if task.id in told else task for task in current]

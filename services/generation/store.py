@@ -1,0 +1,331 @@
+"""Every SQL statement of generation.
+
+The outbox is what has no `submitted_at` and has not ended. `submit_tried_at` is its order and its retry clock.
+
+A model without a position is no longer installed: neither listed nor known, but the operator's switch `is_active` is
+kept for its return.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+from sqlalchemy.dialects import postgresql as pg
+
+from services.generation.catalogue import Availability, Defaults, Limits, LocalizedText, Model, Range
+from services.generation.domain import (
+    Failure,
+    FailureReason,
+    OwnerId,
+    Spec,
+    State,
+    Task,
+    TaskId,
+    TaskNotFound,
+    WaitingReason,
+)
+from services.runtime.ids import uuid7
+
+metadata = sa.MetaData()
+
+_moment = sa.DateTime(timezone=True)
+
+generation_tasks = sa.Table(
+    "generation_tasks",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, nullable=False),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("negative_prompt", sa.Text, nullable=False),
+    sa.Column("model_name", sa.Text, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("steps", sa.Integer, nullable=False),
+    sa.Column("cfg", sa.Double, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("request_hash", sa.LargeBinary),
+    sa.Column("waiting_reason", sa.Text),
+    sa.Column("failure_reason", sa.Text),
+    sa.Column("failure_message", sa.Text),
+    sa.Column("job_version", sa.BigInteger, nullable=False),
+    sa.Column("submit_tried_at", _moment),
+    sa.Column("submitted_at", _moment),
+    sa.Column("cancel_requested_at", _moment),
+    sa.Column("created_at", _moment, nullable=False),
+    sa.Column("started_at", _moment),
+    sa.Column("finished_at", _moment),
+)
+_t = generation_tasks.c
+_unfinished = _t.finished_at.is_(None)
+_unsubmitted = sa.and_(_t.submitted_at.is_(None), _unfinished)
+sa.Index(
+    "generation_tasks_request", _t.user_id, _t.request_id, unique=True, postgresql_where=_t.request_id.is_not(None)
+)
+sa.Index("generation_tasks_history", _t.user_id, _t.id.desc())
+sa.Index("generation_tasks_queued", _t.user_id, postgresql_where=_unfinished)
+sa.Index("generation_tasks_unfinished", _t.id, postgresql_where=_unfinished)
+sa.Index("generation_tasks_outbox", _t.submit_tried_at.nulls_first(), _t.id, postgresql_where=_unsubmitted)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("display_name", pg.JSONB, nullable=False),
+    sa.Column("description", pg.JSONB, nullable=False),
+    sa.Column("license", sa.Text, nullable=False),
+    sa.Column("limits", pg.JSONB, nullable=False),
+    sa.Column("defaults", pg.JSONB, nullable=False),
+    sa.Column("negative_prompt_supported", sa.Boolean, nullable=False),
+    sa.Column("availability", sa.Text, nullable=False),
+    sa.Column("unavailable_reason", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer),
+    sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+RECENT_TASKS = 1000
+"""How far back prompts count as recent: bounds the search whatever the length of a history."""
+
+
+def lock_owner(tx: Connection, owner_id: OwnerId) -> None:
+    """One creation at a time per owner, until the transaction ends."""
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(str(owner_id), 0))))
+
+
+def count_unfinished(tx: Connection, owner_id: OwnerId) -> int:
+    query = sa.select(sa.func.count()).where(_t.user_id == owner_id, _unfinished)
+    return tx.execute(query).scalar_one()
+
+
+def find_request(tx: Connection, owner_id: OwnerId, request_id: str) -> tuple[Task, bytes] | None:
+    """The task that an earlier request made, with that request's digest."""
+    row = tx.execute(sa.select(generation_tasks).where(_t.user_id == owner_id, _t.request_id == request_id)).first()
+    return (_task(row), row.request_hash) if row else None
+
+
+def insert_task(tx: Connection, task: Task, request: tuple[str, bytes] | None) -> None:
+    """Write a new task; `request` is the request id and the request's digest."""
+    request_id, request_hash = request or (None, None)
+    columns = {
+        "id": task.id,
+        "user_id": task.owner_id,
+        "model_name": task.model,
+        "created_at": task.created_at,
+        "request_id": request_id,
+        "request_hash": request_hash,
+        **vars(task.spec),
+        **_standing(task),
+    }
+    tx.execute(sa.insert(generation_tasks).values(columns))
+
+
+def get_task(tx: Connection, owner_id: OwnerId, task_id: TaskId, *, lock: bool = False) -> Task:
+    """The owner's task. Raises TaskNotFound, also if it is somebody else's."""
+    query = sa.select(generation_tasks).where(_t.id == task_id, _t.user_id == owner_id)
+    row = tx.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise TaskNotFound
+    return _task(row)
+
+
+def list_tasks(tx: Connection, owner_id: OwnerId, after: TaskId | None, limit: int) -> list[Task]:
+    """The owner's tasks, newest first, from the one after `after`."""
+    query = sa.select(generation_tasks).where(_t.user_id == owner_id).order_by(_t.id.desc()).limit(limit)
+    return _tasks(tx, query if after is None else query.where(_t.id < after))
+
+
+def recent_prompts(tx: Connection, owner_id: OwnerId, beginning: str, limit: int) -> list[str]:
+    """Distinct prompts of the owner's recent tasks that begin so (whatever the case), newest first."""
+    recent = (
+        sa.select(_t.id, _t.prompt)
+        .where(_t.user_id == owner_id)
+        .order_by(_t.id.desc())
+        .limit(RECENT_TASKS)
+        .subquery("recent")
+    )
+    query = (
+        sa.select(recent.c.prompt)
+        .where(
+            sa.func.starts_with(sa.func.lower(recent.c.prompt), sa.func.lower(beginning)),
+            recent.c.prompt != beginning,
+        )
+        .group_by(recent.c.prompt)
+        .order_by(sa.func.max(sa.cast(recent.c.id, sa.Text)).desc())
+        .limit(limit)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def save_task(tx: Connection, task: Task) -> None:
+    """Write a task that this transaction has locked."""
+    tx.execute(sa.update(generation_tasks).where(_t.id == task.id).values(_standing(task)))
+
+
+def lock_older(tx: Connection, versions: Mapping[TaskId, int]) -> list[Task]:
+    """The unfinished ones of these tasks whose job version is below the given one, locked, in order of id.
+
+    The order keeps two that lock many from waiting for each other.
+    """
+    if not versions:
+        return []
+    told = sa.values(sa.column("id", sa.Uuid), sa.column("version", sa.BigInteger), name="told").data(
+        list(versions.items())
+    )
+    query = (
+        sa.select(generation_tasks)
+        .join(told, told.c.id == _t.id)
+        .where(_t.job_version < told.c.version, _unfinished)
+        .order_by(_t.id)
+        .with_for_update(of=generation_tasks)
+    )
+    return _tasks(tx, query)
+
+
+def lock_unsubmitted(tx: Connection, tried_before: datetime) -> Task | None:
+    """The task of the outbox whose turn it is, locked; None if there is none that nobody else has.
+
+    A task whose cancel was asked for stays: the cancel leaves a tombstone, and there is nothing to submit.
+    """
+    query = (
+        sa.select(generation_tasks)
+        .where(
+            _unsubmitted,
+            _t.cancel_requested_at.is_(None),
+            sa.or_(_t.submit_tried_at.is_(None), _t.submit_tried_at < tried_before),
+        )
+        .order_by(_t.submit_tried_at.nulls_first(), _t.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = tx.execute(query).first()
+    return _task(row) if row else None
+
+
+def list_submitted(tx: Connection, after: TaskId | None, limit: int) -> list[Task]:
+    """Unfinished tasks that the executor is known to have, in order of id, from the one after `after`."""
+    query = sa.select(generation_tasks).where(_unfinished, _t.submitted_at.is_not(None)).order_by(_t.id).limit(limit)
+    return _tasks(tx, query if after is None else query.where(_t.id > after))
+
+
+def list_canceling(tx: Connection, after: TaskId | None, limit: int) -> list[Task]:
+    """Unfinished tasks whose cancel was asked for, in order of id, from the one after `after`."""
+    query = (
+        sa.select(generation_tasks).where(_unfinished, _t.cancel_requested_at.is_not(None)).order_by(_t.id).limit(limit)
+    )
+    return _tasks(tx, query if after is None else query.where(_t.id > after))
+
+
+def is_catalogue_known(tx: Connection) -> bool:
+    """Whether the executor has ever told which models there are."""
+    return bool(tx.execute(sa.select(sa.exists(sa.select(models.c.id)))).scalar())
+
+
+def get_model(tx: Connection, name: str) -> Model | None:
+    row = tx.execute(sa.select(models).where(models.c.name == name, models.c.position.is_not(None))).first()
+    return _model(row) if row else None
+
+
+def list_models(tx: Connection) -> list[Model]:
+    """In order of display."""
+    query = sa.select(models).where(models.c.position.is_not(None)).order_by(models.c.position)
+    return [_model(row) for row in tx.execute(query)]
+
+
+def save_catalogue(tx: Connection, told: Sequence[Model], now: datetime) -> None:
+    """Make the table say what the executor told, in its order; the switches stay. Writes only what differs."""
+    known = {row.name: row for row in tx.execute(sa.select(models).order_by(models.c.name).with_for_update())}
+    for position, model in sorted(enumerate(told), key=lambda item: item[1].name):
+        columns = {**_columns(model), "position": position}
+        row = known.pop(model.name, None)
+        if row is None or any(getattr(row, name) != value for name, value in columns.items()):
+            columns["updated_at"] = now
+            insert = pg.insert(models).values(id=uuid7(), **columns)
+            tx.execute(insert.on_conflict_do_update(index_elements=[models.c.name], set_=columns))
+    gone = [row.id for row in known.values() if row.position is not None]
+    if gone:
+        tx.execute(sa.update(models).where(models.c.id.in_(gone)).values(position=None, updated_at=now))
+
+
+def _standing(task: Task) -> dict[str, Any]:
+    """The columns that change."""
+    return {
+        "status": task.state,
+        "waiting_reason": task.waiting_reason,
+        "failure_reason": task.failure and task.failure.reason,
+        "failure_message": task.failure and task.failure.message,
+        "job_version": task.job_version,
+        "submit_tried_at": task.submit_tried_at,
+        "submitted_at": task.submitted_at,
+        "cancel_requested_at": task.cancel_requested_at,
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+    }
+
+
+def _tasks(tx: Connection, query: sa.Select[Any]) -> list[Task]:
+    return [_task(row) for row in tx.execute(query)]
+
+
+def _task(row: Row[Any]) -> Task:
+    return Task(
+        id=TaskId(row.id),
+        owner_id=OwnerId(row.user_id),
+        model=row.model_name,
+        spec=Spec(
+            prompt=row.prompt,
+            negative_prompt=row.negative_prompt,
+            width=row.width,
+            height=row.height,
+            steps=row.steps,
+            cfg=row.cfg,
+            seed=row.seed,
+            count=row._mapping["count"],  # noqa: SLF001 - public in spite of its name; `row.count` is a tuple's method
+        ),
+        created_at=row.created_at,
+        state=State(row.status),
+        waiting_reason=row.waiting_reason and WaitingReason(row.waiting_reason),
+        failure=row.failure_reason and Failure(FailureReason(row.failure_reason), row.failure_message),
+        job_version=row.job_version,
+        submit_tried_at=row.submit_tried_at,
+        submitted_at=row.submitted_at,
+        cancel_requested_at=row.cancel_requested_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _columns(model: Model) -> dict[str, Any]:
+    columns = asdict(model)
+    del columns["is_active"]
+    return columns
+
+
+def _model(row: Row[Any]) -> Model:
+    limits = row.limits
+    return Model(
+        name=row.name,
+        display_name=LocalizedText(**row.display_name),
+        description=LocalizedText(**row.description),
+        license=row.license,
+        limits=Limits(
+            width=Range(**limits["width"]),
+            height=Range(**limits["height"]),
+            size_multiple=limits["size_multiple"],
+            max_pixels=limits["max_pixels"],
+            steps=Range(**limits["steps"]),
+            cfg=limits["cfg"] and Range(**limits["cfg"]),
+            count=Range(**limits["count"]),
+        ),
+        defaults=Defaults(**row.defaults),
+        negative_prompt_supported=row.negative_prompt_supported,
+        availability=Availability(row.availability),
+        unavailable_reason=row.unavailable_reason,
+        is_active=row.is_active,
+    )

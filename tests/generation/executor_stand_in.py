@@ -1,0 +1,217 @@
+"""An executor without workers: it keeps jobs and their logs, and does to them what a test says. It may go and come."""
+
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from imagegen.executor.v1 import executor_service_pb2 as pb
+from imagegen.executor.v1 import executor_service_pb2_grpc, job_pb2
+
+from services.runtime.protos import from_enum, to_enum, to_timestamp
+from tests.generation.builders import a_model_message
+
+FINAL = ("completed", "failed", "canceled")
+
+
+def _nothing() -> None:
+    pass
+
+
+class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
+    """`before[method]` runs when a call of that method arrives, `after[method]` before its answer leaves."""
+
+    def __init__(self) -> None:
+        self.models = [a_model_message()]
+        self.refusal: tuple[grpc.StatusCode, str] | None = None
+        self.before: dict[str, Callable[[], None]] = defaultdict(lambda: _nothing)
+        self.after: dict[str, Callable[[], None]] = defaultdict(lambda: _nothing)
+        self.submitted: queue.Queue[pb.SubmitJobRequest] = queue.Queue()
+        self.watched: queue.Queue[pb.WatchJobRequest] = queue.Queue()
+        self.followed: queue.Queue[None] = queue.Queue()
+        self.unwatched: queue.Queue[str] = queue.Queue()
+        self.calls: list[str] = []
+        self.metadata: dict[str, str] = {}
+        self._changed = threading.Condition()
+        self._forget()
+        self._transitions: list[queue.Queue[job_pb2.Job]] = []
+        self._server: grpc.Server | None = None
+        self._port = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def come(self) -> None:
+        """Serve, on the same port each time."""
+        server = grpc.server(ThreadPoolExecutor(16))
+        executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(self, server)
+        self._port = server.add_insecure_port(self.address)
+        server.start()
+        self._server = server
+
+    def go(self) -> None:
+        """Break every connection."""
+        if self._server is not None:
+            self._server.stop(0).wait(5)
+            self._server = None
+
+    def lose_log(self) -> None:
+        """As when Redis is flushed: old cursors mean nothing."""
+        with self._changed:
+            self.log: dict[str, list[pb.WatchJobResponse]] = defaultdict(list)
+            self.incarnation = uuid4().hex
+
+    def lose_database(self) -> None:
+        with self._changed:
+            self._forget()
+
+    def tell(self, task_id: str, state: str, *, hint: bool = True, **fields: Any) -> job_pb2.Job:
+        """The job is in this state now; without `hint` nobody is told unless they ask."""
+        with self._changed:
+            job = self.jobs[task_id]
+            now = to_timestamp(datetime.now(UTC))
+            job.state = to_enum(job_pb2.JobState, state)
+            job.version += 1
+            if state == "processing":
+                job.start_time.CopyFrom(now)
+            if state in FINAL:
+                job.finish_time.CopyFrom(now)
+            job.MergeFrom(job_pb2.Job(**fields))
+            if hint:
+                self._log(task_id, status=_copy(job))
+                for follower in self._transitions:
+                    follower.put(_copy(job))
+            return _copy(job)
+
+    def progress(self, task_id: str, step: int, steps: int) -> None:
+        with self._changed:
+            self._log(task_id, progress=job_pb2.Progress(step=step, steps=steps))
+
+    def preview(self, task_id: str, image: bytes) -> None:
+        with self._changed:
+            self.log[task_id].append(pb.WatchJobResponse(preview=pb.Preview(media_type="image/png", image=image)))
+            self._changed.notify_all()
+
+    def hint(self, job: job_pb2.Job) -> None:
+        """Send followers this snapshot, however old it is."""
+        for follower in self._transitions:
+            follower.put(job)
+
+    def SubmitJob(self, request: pb.SubmitJobRequest, context: grpc.ServicerContext) -> pb.SubmitJobResponse:
+        self._arrives("SubmitJob", context)
+        if self.refusal and request.job_id not in self.jobs:
+            context.abort(*self.refusal)
+        with self._changed:
+            job = self.jobs.setdefault(request.job_id, _new_job(request.job_id, request.owner_id, request.model))
+            answer = pb.SubmitJobResponse(job=job)
+        self.submitted.put(request)
+        self.after["SubmitJob"]()
+        return answer
+
+    def CancelJob(self, request: pb.CancelJobRequest, context: grpc.ServicerContext) -> pb.CancelJobResponse:
+        self._arrives("CancelJob", context)
+        if request.job_id not in self.jobs:
+            with self._changed:
+                self.jobs[request.job_id] = tombstone = _new_job(request.job_id, request.owner_id, "")
+                tombstone.state = job_pb2.JOB_STATE_CANCELED
+                tombstone.finish_time.CopyFrom(tombstone.create_time)
+        elif (state := from_enum(job_pb2.JobState, self.jobs[request.job_id].state)) not in FINAL:
+            self.tell(request.job_id, "canceled" if state == "pending" else "processing")
+        return pb.CancelJobResponse(job=self.jobs[request.job_id])
+
+    def BatchGetJobs(self, request: pb.BatchGetJobsRequest, context: grpc.ServicerContext) -> pb.BatchGetJobsResponse:
+        self._arrives("BatchGetJobs", context)
+        with self._changed:
+            answer = pb.BatchGetJobsResponse(jobs=[self.jobs[i] for i in request.job_ids if i in self.jobs])
+        self.after["BatchGetJobs"]()
+        return answer
+
+    def ListModels(self, request: pb.ListModelsRequest, context: grpc.ServicerContext) -> pb.ListModelsResponse:
+        self._arrives("ListModels", context)
+        return pb.ListModelsResponse(models=self.models)
+
+    def WatchTransitions(
+        self, request: pb.WatchTransitionsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.WatchTransitionsResponse]:
+        self._arrives("WatchTransitions", context)
+        follower: queue.Queue[job_pb2.Job | None] = queue.Queue()
+        context.add_callback(lambda: follower.put(None))
+        self._transitions.append(follower)
+        self.followed.put(None)
+        while (job := follower.get()) is not None:
+            yield pb.WatchTransitionsResponse(job=job)
+        self._transitions.remove(follower)
+
+    def WatchJob(self, request: pb.WatchJobRequest, context: grpc.ServicerContext) -> Iterator[pb.WatchJobResponse]:
+        self._arrives("WatchJob", context)
+        context.add_callback(self._wake)
+        context.add_callback(lambda: self.unwatched.put(request.job_id))
+        self.watched.put(request)
+        if request.job_id not in self.jobs:
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such job")
+        incarnation, _, number = request.cursor.rpartition("-")
+        if request.cursor and not number.isdigit():
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the cursor was not made by this service")
+        log, position = self.log[request.job_id], int(number or 0)
+        if incarnation != self.incarnation:
+            if request.cursor:
+                yield pb.WatchJobResponse(reset=pb.Reset())
+            position = len(log)
+            job = _copy(self.jobs[request.job_id])
+            yield pb.WatchJobResponse(cursor=f"{self.incarnation}-{position}", snapshot=job)
+            if job.HasField("finish_time"):
+                return
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda at=position: len(log) > at or not context.is_active())
+            if not context.is_active():
+                return
+            for event in log[position:]:
+                position += 1
+                yield event
+                if event.WhichOneof("event") == "status" and event.status.HasField("finish_time"):
+                    return
+
+    def _arrives(self, method: str, context: grpc.ServicerContext) -> None:
+        self.calls.append(method)
+        self.metadata = dict(context.invocation_metadata())
+        self.before[method]()
+
+    def _forget(self) -> None:
+        self.jobs: dict[str, job_pb2.Job] = {}
+        self.log = defaultdict(list)
+        self.incarnation = uuid4().hex
+
+    def _log(self, task_id: str, **event: Any) -> None:
+        log = self.log[task_id]
+        log.append(pb.WatchJobResponse(cursor=f"{self.incarnation}-{len(log) + 1}", **event))
+        self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _new_job(job_id: str, owner_id: str, model: str) -> job_pb2.Job:
+    return job_pb2.Job(
+        id=job_id,
+        owner_id=owner_id,
+        model=model,
+        state=job_pb2.JOB_STATE_PENDING,
+        version=1,
+        waiting_reason=job_pb2.WAITING_REASON_QUEUED,
+        position=1,
+        create_time=to_timestamp(datetime.now(UTC)),
+    )
+
+
+def _copy(job: job_pb2.Job) -> job_pb2.Job:
+    copy = job_pb2.Job()
+    copy.CopyFrom(job)
+    return copy

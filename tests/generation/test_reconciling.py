@@ -1,0 +1,308 @@
+import asyncio
+import threading
+
+import grpc
+import pytest
+from imagegen.executor.v1 import job_pb2
+from imagegen.generation.v1 import task_pb2
+
+from services.generation.executor import ExecutorSilent
+from tests.generation.builders import a_model_message
+from tests.generation.conftest import WAIT, eventually, in_parallel, state_of
+from tests.identities import verifier
+
+
+def test_a_submit_carries_the_whole_task_and_names_this_service(world):
+    task = world.create(prompt="a lighthouse", seed=5, count=2, cfg=2.5)
+    world.first.submit_waiting()
+
+    request = world.stand_in.submitted.get(timeout=WAIT)
+    assert (request.job_id, request.owner_id, request.model) == (task.id, str(world.me), "sd15")
+    for field in ("prompt", "negative_prompt", "width", "height", "steps", "cfg", "seed", "count"):
+        assert getattr(request.spec, field) == getattr(task, field)
+    token = world.stand_in.metadata["authorization"].removeprefix("Bearer ")
+    assert asyncio.run(verifier("executor").verify(token)).name == "generation"
+
+
+def test_a_new_task_is_submitted_at_once(world):
+    world.first.reconciler.start()
+    task = world.create()
+
+    assert world.stand_in.submitted.get(timeout=WAIT).job_id == task.id
+
+
+def test_a_task_is_submitted_once(world):
+    task_id = world.submitted()
+    world.clock.advance(hours=1)
+    world.first.submit_waiting()
+
+    assert world.stand_in.submitted.get(timeout=WAIT).job_id == task_id
+    assert world.stand_in.submitted.empty()
+
+
+def test_what_was_accepted_while_the_executor_was_away_is_submitted_when_it_returns(world):
+    world.first.reconciler.start()
+    world.stand_in.go()
+    tasks = {world.create().id for _ in range(3)}
+    world.executor_returns()
+
+    assert {world.stand_in.submitted.get(timeout=WAIT).job_id for _ in tasks} == tasks
+
+
+def test_what_a_crashed_replica_left_behind_is_submitted_by_another(world):
+    task_id = world.create().id
+    reached = threading.Event()
+    world.stand_in.before["SubmitJob"] = lambda: (reached.set(), world.stand_in.go())
+    world.first.submit_waiting()
+    assert reached.is_set()
+    world.stand_in.before.clear()
+    world.executor_returns()
+    world.clock.advance(seconds=10)
+
+    with world.replica() as second:
+        second.submit_waiting()
+
+    assert world.row(task_id).submitted_at
+
+
+def test_a_submit_whose_answer_was_lost_is_repeated_without_harm(world):
+    task_id = world.create().id
+    world.stand_in.after["SubmitJob"] = world.stand_in.go
+    world.first.submit_waiting()
+    assert world.row(task_id).submitted_at is None
+
+    world.stand_in.after.clear()
+    world.executor_returns()
+    world.clock.advance(seconds=10)
+    world.first.submit_waiting()
+
+    assert world.row(task_id).job_version == 1
+    assert len(world.stand_in.jobs) == 1
+
+
+def test_replicas_share_the_outbox_without_submitting_twice(world):
+    tasks = sorted(world.create().id for _ in range(20))
+    with world.replica() as second:
+        replicas = [world.first, second]
+        in_parallel(4, lambda i: replicas[i % 2].submit_waiting())
+
+    submitted = [world.stand_in.submitted.get(timeout=WAIT).job_id for _ in range(world.stand_in.submitted.qsize())]
+    assert sorted(submitted) == tasks
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT])
+def test_what_the_executor_refuses_fails_with_its_reason(world, code):
+    task_id = world.create().id
+    world.stand_in.refusal = (code, "no worker has its files")
+    world.first.submit_waiting()
+
+    task = world.get(task_id)
+
+    assert state_of(task) == "failed"
+    assert task.HasField("finish_time")
+    assert (task.failure.reason, task.failure.message) == (
+        task_pb2.FAILURE_REASON_REFUSED,
+        "no worker has its files",
+    )
+
+
+def test_what_the_executor_cannot_do_now_is_tried_again_and_holds_nothing_up(world):
+    first = world.create().id
+    world.stand_in.refusal = (grpc.StatusCode.INTERNAL, "an internal error")
+    world.first.submit_waiting()
+    world.stand_in.refusal = None
+    second = world.create().id
+    world.first.submit_waiting()
+
+    assert world.row(first).submitted_at is None
+    assert world.row(second).submitted_at
+
+    world.clock.advance(seconds=10)
+    world.first.submit_waiting()
+    assert world.row(first).submitted_at
+
+
+def test_changes_arrive_by_the_stream(world):
+    task_id = world.submitted()
+    only_told = world.stand_in.tell(task_id, "completed", hint=False)
+    world.stand_in.jobs[task_id].version = 1
+    world.stand_in.jobs[task_id].state = job_pb2.JOB_STATE_PENDING
+    world.first.reconciler.start()
+    world.stand_in.followed.get(timeout=WAIT)
+
+    world.stand_in.hint(only_told)
+
+    eventually(lambda: world.row(task_id).status == "completed")
+
+
+def test_late_and_repeated_and_disordered_hints_change_nothing(world):
+    task_id, last = world.submitted(), world.submitted()
+    processing = world.stand_in.tell(task_id, "processing", hint=False)
+    pending = world.stand_in.tell(task_id, "pending", hint=False)
+    completed = world.stand_in.tell(task_id, "completed", hint=False)
+    world.first.reconciler.start()
+    world.stand_in.followed.get(timeout=WAIT)
+
+    for job in (pending, processing, completed, processing, pending, completed):
+        world.stand_in.hint(job)
+    world.stand_in.tell(last, "completed")
+    eventually(lambda: world.row(last).status == "completed")
+
+    row = world.row(task_id)
+    assert (row.status, row.job_version) == ("completed", completed.version)
+
+
+def test_what_happened_while_nobody_followed_is_learnt_by_asking(world):
+    done, running, waiting = (world.submitted() for _ in range(3))
+    world.stand_in.tell(done, "completed", hint=False)
+    world.stand_in.tell(running, "processing", hint=False)
+
+    world.first.reconciler.reconcile()
+
+    assert [world.row(task_id).status for task_id in (done, running, waiting)] == ["completed", "processing", "pending"]
+
+
+def test_every_unfinished_task_is_asked_about_however_many_there_are(world):
+    task_id = world.submitted()
+    job = world.stand_in.jobs[task_id]
+    world.sql(
+        "INSERT INTO generation_tasks SELECT gen_random_uuid(), user_id, prompt, negative_prompt, model_name, width,"
+        " height, steps, cfg, seed, count, status, NULL, NULL, waiting_reason, NULL, NULL, job_version,"
+        " submit_tried_at, submitted_at, NULL, created_at, NULL, NULL FROM generation_tasks, generate_series(1, 1200)"
+    )
+    with world.engine.begin() as tx:
+        for row in tx.exec_driver_sql("SELECT id FROM generation_tasks"):
+            copy = world.stand_in.jobs.setdefault(str(row.id), job_pb2.Job())
+            copy.CopyFrom(job)
+            copy.id = str(row.id)
+            world.stand_in.tell(copy.id, "completed", hint=False)
+    world.stand_in.calls.clear()
+
+    world.first.reconciler.reconcile()
+
+    with world.engine.begin() as tx:
+        counted = tx.exec_driver_sql("SELECT status, count(*) FROM generation_tasks GROUP BY 1").all()
+    assert counted == [("completed", 1201)]
+    assert world.stand_in.calls == ["BatchGetJobs"] * 3
+
+
+def test_two_reconcilers_at_once_agree(world):
+    tasks = [world.submitted() for _ in range(20)]
+    for task_id in tasks:
+        world.stand_in.tell(task_id, "processing", hint=False)
+        world.stand_in.tell(task_id, "completed", hint=False)
+    with world.replica() as second:
+        replicas = [world.first, second]
+        failures = in_parallel(8, lambda i: replicas[i % 2].reconciler.reconcile())
+
+    assert failures == [None] * 8
+    assert {world.row(task_id).status for task_id in tasks} == {"completed"}
+
+
+def test_a_job_that_the_executor_lost_is_submitted_again_and_heard_from_its_start(world):
+    task_id = world.submitted()
+    for state in ("processing", "pending", "processing"):
+        world.stand_in.tell(task_id, state)
+    world.first.reconciler.reconcile()
+    world.stand_in.lose_database()
+
+    world.first.reconciler.reconcile()
+    assert state_of(world.get(task_id)) == "pending"
+    world.clock.advance(seconds=10)
+    world.first.submit_waiting()
+    world.stand_in.tell(task_id, "completed")
+
+    assert world.stand_in.jobs[task_id].version == 2
+    assert state_of(world.get(task_id)) == "completed"
+
+
+def test_an_executor_that_was_restored_from_a_backup_is_believed(world):
+    task_id = world.submitted()
+    backup = job_pb2.Job()
+    backup.CopyFrom(world.stand_in.jobs[task_id])
+    for state in ("processing", "pending", "processing"):
+        world.stand_in.tell(task_id, state)
+    world.first.reconciler.reconcile()
+    world.stand_in.jobs[task_id] = backup
+
+    world.first.reconciler.reconcile()
+    world.stand_in.tell(task_id, "completed")
+    world.first.reconciler.reconcile()
+
+    assert state_of(world.get(task_id)) == "completed"
+
+
+def test_a_lost_job_whose_cancel_was_asked_for_is_canceled_and_not_submitted(world):
+    task_id = world.submitted()
+    world.stand_in.tell(task_id, "processing")
+    world.cancel(task_id)
+    world.stand_in.lose_database()
+
+    world.first.reconciler.reconcile()
+    world.clock.advance(seconds=10)
+    world.first.submit_waiting()
+    world.first.reconciler.repeat_cancels()
+
+    assert state_of(world.get(task_id)) == "canceled"
+    assert world.stand_in.submitted.qsize() == 1
+
+
+def test_a_job_submitted_while_the_executor_was_being_asked_is_not_taken_for_lost(world):
+    first = world.submitted()
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        asked.set()
+        go_on.wait(WAIT)
+
+    world.stand_in.after["BatchGetJobs"] = hold
+    reconciling = threading.Thread(target=world.first.reconciler.reconcile)
+    reconciling.start()
+    assert asked.wait(WAIT)
+    world.stand_in.after.clear()
+    second = world.submitted()
+    go_on.set()
+    reconciling.join(WAIT)
+
+    assert all(world.row(task_id).submitted_at for task_id in (first, second))
+
+
+def test_two_reconcilers_that_both_saw_a_job_lost_submit_it_once(world):
+    task_id = world.submitted()
+    world.stand_in.lose_database()
+    both_have_asked = threading.Barrier(2)
+    world.stand_in.after["BatchGetJobs"] = lambda: both_have_asked.wait(WAIT)
+    with world.replica() as second:
+        in_parallel(2, lambda i: (world.first, second)[i].reconciler.reconcile())
+    world.stand_in.after.clear()
+    world.clock.advance(seconds=10)
+    world.first.submit_waiting()
+    world.first.submit_waiting()
+
+    assert world.row(task_id).submitted_at
+    assert world.stand_in.submitted.qsize() == 2
+
+
+def test_the_steps_say_that_the_executor_is_away_and_work_when_it_returns(world):
+    task_id = world.submitted()
+    world.stand_in.go()
+    for step in (world.first.reconciler.reconcile, world.first.reconciler.refresh_catalogue):
+        with pytest.raises(ExecutorSilent):
+            step()
+    world.executor_returns()
+    world.stand_in.tell(task_id, "completed")
+
+    world.first.reconciler.reconcile()
+
+    assert state_of(world.get(task_id)) == "completed"
+
+
+def test_a_step_that_breaks_is_taken_again(world, capfd):
+    world.sql("ALTER TABLE models RENAME TO models_elsewhere")
+    world.first.reconciler.start()
+    eventually(lambda: "refresh_catalogue" in (printed := capfd.readouterr().out) and "step failed" in printed)
+
+    world.sql("ALTER TABLE models_elsewhere RENAME TO models")
+    world.stand_in.models = [a_model_message("later")]
+
+    eventually(lambda: [model.name for model in world.first.tasks.models()] == ["later"])
