@@ -49,5 +49,7 @@ setup: .venv/synced
 .venv/synced: requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@# The machine's own certificates first (a company's mirror may need them), then those that uv brings.
+	@$(BIN)/uv --system-certs pip sync --quiet --python $(BIN)/python requirements.lock \
+		|| $(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@touch $@

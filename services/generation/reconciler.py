@@ -70,7 +70,7 @@ class Reconciler:
             (self.follow, FOLLOW_SECONDS, self._stopping),
             (self.reconcile, RECONCILE_SECONDS, self._stopping),
             (self.repeat_cancels, CANCEL_SECONDS, self._stopping),
-            (self.refresh_catalogue, CATALOGUE_SECONDS, self._stopping),
+            (self._tasks.refresh_catalogue, CATALOGUE_SECONDS, self._stopping),
         ):
             thread = threading.Thread(target=self._repeat, args=(step, seconds, wake), name=step.__name__, daemon=True)
             thread.start()
@@ -127,12 +127,6 @@ class Reconciler:
                     if not self._executor.is_reachable:
                         raise
                     log.warning("cancel not answered", task_id=str(task.id), code=str(error))
-
-    def refresh_catalogue(self) -> None:
-        """Raises ExecutorSilent."""
-        told = self._executor.models()
-        with self._database.transaction() as tx:
-            store.save_catalogue(tx, told, self._clock())
 
     def _take_from_outbox(self) -> Task | None:
         """The next task to submit, with the try noted before it is made."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from services.generation import store
-from services.generation.catalogue import Model, ModelUnknown
+from services.generation.catalogue import Availability, Model, ModelUnavailable, ModelUnknown
 from services.generation.domain import (
     OwnerId,
     Request,
@@ -48,6 +48,15 @@ class Tasks:
         Raises RequestIdReused, UserQueueFull, ModelUnknown, ModelUnavailable or ParameterOutOfRange, and
         DependencyUnavailable as long as the executor has never told which models there are.
         """
+        try:
+            return self._create(owner_id, request, request_id)
+        except (ModelUnavailable, DependencyUnavailable):
+            # Nobody is sent away by a list that may be a second old.
+            if not self._learn_models():
+                raise
+        return self._create(owner_id, request, request_id)
+
+    def _create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
         digest = request.digest()
         with self._database.transaction() as tx:
             store.lock_owner(tx, owner_id)
@@ -117,12 +126,32 @@ class Tasks:
 
     def models(self) -> list[Model]:
         """In order of display. Raises DependencyUnavailable as long as the executor has never told of any."""
+        listed = self._listed_models()
+        if not any(model.availability is Availability.AVAILABLE for model in listed) and self._learn_models():
+            listed = self._listed_models()
+        if not listed:
+            with self._database.transaction() as tx:
+                if not store.is_catalogue_known(tx):
+                    raise DependencyUnavailable("the list of models")
+        return listed
+
+    def refresh_catalogue(self) -> None:
+        """Ask the executor which models there are now. Raises ExecutorSilent."""
+        told = self._executor.models()
         with self._database.transaction() as tx:
-            if listed := store.list_models(tx):
-                return listed
-            if not store.is_catalogue_known(tx):
-                raise DependencyUnavailable("the list of models")
-            return []
+            store.save_catalogue(tx, told, self._clock())
+
+    def _learn_models(self) -> bool:
+        """Whether the executor has just told which models there are."""
+        try:
+            self.refresh_catalogue()
+        except ExecutorSilent:
+            return False
+        return True
+
+    def _listed_models(self) -> list[Model]:
+        with self._database.transaction() as tx:
+            return store.list_models(tx)
 
     def recent_prompts(self, owner_id: OwnerId, beginning: str, limit: int) -> list[str]:
         """The owner's recent prompts that begin so, newest first, each once."""

@@ -68,7 +68,7 @@ class Person:
         while True:
             try:
                 task = self.task(task_id)
-                if task["status"] in ("completed", "failed", "canceled"):
+                if task["status"] in ("completed", "failed", "canceled") and not task["results_unavailable"]:
                     return task
             except httpx.HTTPError:
                 pass

@@ -64,7 +64,7 @@ CASES = [
         (WAITING, waiting),
         (CLAIMED, claimed),
         (PAINTING, painting),
-        *((a_job(state), ended) for state in TERMINAL),
+        *((a_job(state), ended) for state in sorted(TERMINAL)),
     ]
 ]
 

@@ -19,7 +19,7 @@ def test_every_grpc_status_has_a_row():
     assert HTTP_STATUS.keys() == set(grpc.StatusCode)
 
 
-@pytest.mark.parametrize("code", set(StatusCode) - {StatusCode.OK})
+@pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
 def test_a_status_without_a_reason_answers_its_own_name_and_hides_its_text(client, behind, code):
     behind.auth.answers["GetMe"] = Refusal(code, message="connect to ipv4:10.0.0.7:50051 failed")
     status, sentence = HTTP_STATUS[code]

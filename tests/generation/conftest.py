@@ -58,7 +58,7 @@ class Replica:
 
     def submit_waiting(self) -> None:
         """As the outbox' thread does, with the executor known to be there if it is."""
-        self.reconciler.refresh_catalogue()
+        self.tasks.refresh_catalogue()
         self.reconciler.submit_waiting()
 
 
@@ -189,7 +189,7 @@ def world(fresh_database) -> Iterator[World]:
         stack.callback(stand_in.go)
         world = World(url, engine, stand_in, stack)
         world.first = stack.enter_context(world.replica())
-        world.first.reconciler.refresh_catalogue()
+        world.first.tasks.refresh_catalogue()
         yield world
 
 
@@ -203,6 +203,27 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until, "it never came about"
         time.sleep(0.02)
+
+
+@contextmanager
+def held(hooks: dict[str, Callable[[], None]], method: str, work: Callable[[], None]) -> Iterator[None]:
+    """While the work's first call of that method is held at the executor; the work is done at the end."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        del hooks[method]
+        reached.set()
+        go_on.wait(WAIT)
+
+    hooks[method] = hold
+    working = threading.Thread(target=work)
+    working.start()
+    assert reached.wait(WAIT)
+    try:
+        yield
+    finally:
+        go_on.set()
+        working.join(WAIT)
 
 
 def in_parallel(count: int, work: Callable[[int], object]) -> list[object]:

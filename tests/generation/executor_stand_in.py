@@ -105,8 +105,9 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
 
     def SubmitJob(self, request: pb.SubmitJobRequest, context: grpc.ServicerContext) -> pb.SubmitJobResponse:
         self._arrives("SubmitJob", context)
-        if self.refusal and request.job_id not in self.jobs:
-            context.abort(*self.refusal)
+        if (refusal := self.refusal) and request.job_id not in self.jobs:
+            self.after["SubmitJob"]()
+            context.abort(*refusal)
         with self._changed:
             job = self.jobs.setdefault(request.job_id, _new_job(request.job_id, request.owner_id, request.model))
             answer = pb.SubmitJobResponse(job=job)

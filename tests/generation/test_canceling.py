@@ -1,9 +1,7 @@
-import threading
-
 import grpc
 import pytest
 
-from tests.generation.conftest import WAIT, in_parallel, state_of
+from tests.generation.conftest import held, in_parallel, state_of
 from tests.grpc_errors import reason
 
 
@@ -25,7 +23,7 @@ def test_while_the_executor_is_known_to_be_away_nothing_leaves_so_a_cancel_stops
     task_id = world.create().id
     world.stand_in.go()
     with pytest.raises(Exception, match="UNAVAILABLE"):
-        world.first.reconciler.refresh_catalogue()
+        world.first.tasks.refresh_catalogue()
     world.first.reconciler.submit_waiting()
 
     assert state_of(world.cancel(task_id)) == "canceled"
@@ -94,20 +92,8 @@ def test_a_finished_task_cannot_be_canceled(world, state):
 def test_a_cancel_during_a_submit_is_not_lost(world, moment):
     """`before`: the executor hears of the cancel first, and keeps a tombstone; `after`: of the job first."""
     task_id = world.create().id
-    in_flight, go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        in_flight.set()
-        go_on.wait(WAIT)
-
-    getattr(world.stand_in, moment)["SubmitJob"] = hold
-    submitting = threading.Thread(target=world.first.submit_waiting)
-    submitting.start()
-    assert in_flight.wait(WAIT)
-
-    canceled = world.cancel(task_id)
-    go_on.set()
-    submitting.join(WAIT)
+    with held(getattr(world.stand_in, moment), "SubmitJob", world.first.submit_waiting):
+        canceled = world.cancel(task_id)
 
     assert state_of(canceled) == "canceled"
     assert state_of(world.get(task_id)) == "canceled"

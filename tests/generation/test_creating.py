@@ -145,7 +145,7 @@ def test_an_unknown_model_is_named(world):
 
 def test_a_model_that_was_uninstalled_is_unknown(world):
     world.stand_in.models = []
-    world.first.reconciler.refresh_catalogue()
+    world.first.tasks.refresh_catalogue()
 
     assert reason(refused(world)) == "MODEL_UNKNOWN"
 
@@ -163,7 +163,7 @@ def test_a_model_that_no_worker_has_is_refused_and_a_cold_one_accepted(world):
         a_model_message("none", availability=model_pb2.MODEL_AVAILABILITY_UNAVAILABLE),
         a_model_message("cold", availability=model_pb2.MODEL_AVAILABILITY_COLD),
     ]
-    world.first.reconciler.refresh_catalogue()
+    world.first.tasks.refresh_catalogue()
 
     error = refused(world, model="none")
 
@@ -179,8 +179,17 @@ def test_parameters_outside_the_models_limits_are_named(world):
     assert sorted(fields(error)) == ["cfg", "count", "height", "steps", "width"]
 
 
+def test_a_model_that_has_just_become_available_is_accepted_at_once(world):
+    world.stand_in.models = [a_model_message("new", availability=model_pb2.MODEL_AVAILABILITY_UNAVAILABLE)]
+    world.first.tasks.refresh_catalogue()
+    world.stand_in.models = [a_model_message("new")]
+
+    assert world.create(model="new")
+
+
 def test_before_the_executor_has_ever_told_of_models_a_retry_is_asked_for(world):
     world.sql("DELETE FROM models")
+    world.stand_in.go()
 
     error = refused(world)
 

@@ -15,7 +15,7 @@ def listed(world) -> list[model_pb2.Model]:
 
 def refresh(world, *models: executor_models.Model) -> None:
     world.stand_in.models = list(models)
-    world.first.reconciler.refresh_catalogue()
+    world.first.tasks.refresh_catalogue()
 
 
 def test_anybody_sees_a_model_as_the_executor_tells_of_it(world):
@@ -97,8 +97,15 @@ def test_what_has_not_changed_is_not_written(world):
     assert row() != before
 
 
+def test_a_list_with_nothing_on_offer_is_asked_for_anew(world):
+    world.sql("DELETE FROM models")
+
+    assert [model.name for model in listed(world)] == [a_model_message().name]
+
+
 def test_before_the_executor_has_ever_told_of_models_the_list_is_not_known(world):
     world.sql("DELETE FROM models")
+    world.stand_in.go()
 
     with pytest.raises(grpc.RpcError) as caught:
         listed(world)

@@ -8,7 +8,7 @@ from imagegen.generation.v1 import task_pb2
 
 from services.generation.executor import ExecutorSilent
 from tests.generation.builders import a_model_message
-from tests.generation.conftest import WAIT, eventually, in_parallel, state_of
+from tests.generation.conftest import WAIT, eventually, held, in_parallel, state_of
 from tests.identities import verifier
 
 
@@ -106,6 +106,18 @@ def test_what_the_executor_refuses_fails_with_its_reason(world, code):
     )
 
 
+def test_a_refusal_that_arrives_after_another_replica_was_accepted_changes_nothing(world):
+    task_id = world.create().id
+    world.stand_in.refusal = (grpc.StatusCode.FAILED_PRECONDITION, "no worker has its files")
+    with held(world.stand_in.after, "SubmitJob", world.first.submit_waiting), world.replica() as second:
+        world.stand_in.refusal = None
+        world.clock.advance(seconds=10)
+        second.submit_waiting()
+
+    assert state_of(world.get(task_id)) == "pending"
+    assert world.row(task_id).submitted_at
+
+
 def test_what_the_executor_cannot_do_now_is_tried_again_and_holds_nothing_up(world):
     first = world.create().id
     world.stand_in.refusal = (grpc.StatusCode.INTERNAL, "an internal error")
@@ -160,6 +172,24 @@ def test_what_happened_while_nobody_followed_is_learnt_by_asking(world):
     world.first.reconciler.reconcile()
 
     assert [world.row(task_id).status for task_id in (done, running, waiting)] == ["completed", "processing", "pending"]
+
+
+def test_following_begins_with_asking(world):
+    task_id = world.submitted()
+    world.stand_in.tell(task_id, "completed", hint=False)
+    world.stand_in.calls.clear()
+
+    def follow() -> None:
+        with pytest.raises(ExecutorSilent):
+            world.first.reconciler.follow()
+
+    following = threading.Thread(target=follow)
+    following.start()
+    eventually(lambda: world.row(task_id).status == "completed")
+    world.stand_in.go()
+    following.join(WAIT)
+
+    assert sorted(world.stand_in.calls) == ["BatchGetJobs", "WatchTransitions"]
 
 
 def test_every_unfinished_task_is_asked_about_however_many_there_are(world):
@@ -249,44 +279,29 @@ def test_a_lost_job_whose_cancel_was_asked_for_is_canceled_and_not_submitted(wor
 
 def test_a_job_submitted_while_the_executor_was_being_asked_is_not_taken_for_lost(world):
     first = world.submitted()
-    asked, go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        asked.set()
-        go_on.wait(WAIT)
-
-    world.stand_in.after["BatchGetJobs"] = hold
-    reconciling = threading.Thread(target=world.first.reconciler.reconcile)
-    reconciling.start()
-    assert asked.wait(WAIT)
-    world.stand_in.after.clear()
-    second = world.submitted()
-    go_on.set()
-    reconciling.join(WAIT)
+    with held(world.stand_in.after, "BatchGetJobs", world.first.reconciler.reconcile):
+        second = world.submitted()
 
     assert all(world.row(task_id).submitted_at for task_id in (first, second))
 
 
-def test_two_reconcilers_that_both_saw_a_job_lost_submit_it_once(world):
+def test_a_loss_that_another_reconciler_has_dealt_with_is_not_dealt_with_again(world):
     task_id = world.submitted()
     world.stand_in.lose_database()
-    both_have_asked = threading.Barrier(2)
-    world.stand_in.after["BatchGetJobs"] = lambda: both_have_asked.wait(WAIT)
-    with world.replica() as second:
-        in_parallel(2, lambda i: (world.first, second)[i].reconciler.reconcile())
-    world.stand_in.after.clear()
-    world.clock.advance(seconds=10)
-    world.first.submit_waiting()
-    world.first.submit_waiting()
+    with world.replica() as second, held(world.stand_in.after, "BatchGetJobs", second.reconciler.reconcile):
+        world.first.reconciler.reconcile()
+        world.clock.advance(seconds=10)
+        world.first.submit_waiting()
+        again = world.row(task_id)
 
-    assert world.row(task_id).submitted_at
-    assert world.stand_in.submitted.qsize() == 2
+    assert again.submitted_at
+    assert world.row(task_id) == again
 
 
 def test_the_steps_say_that_the_executor_is_away_and_work_when_it_returns(world):
     task_id = world.submitted()
     world.stand_in.go()
-    for step in (world.first.reconciler.reconcile, world.first.reconciler.refresh_catalogue):
+    for step in (world.first.reconciler.reconcile, world.first.tasks.refresh_catalogue):
         with pytest.raises(ExecutorSilent):
             step()
     world.executor_returns()

@@ -5,7 +5,7 @@ import pytest
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import task_pb2
 
-from tests.generation.conftest import WAIT, state_of
+from tests.generation.conftest import WAIT, eventually, state_of
 from tests.grpc_errors import fields, reason
 from tests.identities import as_person
 
@@ -93,6 +93,17 @@ def test_a_watch_resumes_after_its_cursor(world):
 
     assert seen.progress.step == 1
     assert [event.progress.step for event in later] == [2, 3]
+
+
+def test_a_watch_that_resumes_on_a_quiet_task_is_told_nothing_until_something_happens(world):
+    task_id = world.submitted()
+    cursor = world.watch(task_id).next().cursor
+    world.stand_in.calls.clear()
+    resumed = world.watch(task_id, cursor)
+    eventually(lambda: world.stand_in.calls.count("BatchGetJobs") == 2)  # at the start, and when nothing came
+    world.stand_in.tell(task_id, "processing")
+
+    assert state_of(resumed.next().status) == "processing"
 
 
 def test_a_cursor_that_can_no_longer_be_resumed_from_gets_a_reset_and_a_snapshot(world):
