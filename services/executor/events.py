@@ -128,7 +128,9 @@ class EventLog:
         """Keep the copy up to date, for ever."""
         while True:
             try:
-                async with aioredis.Redis.from_url(self._url, socket_connect_timeout=1, socket_timeout=2 * BLOCK_SECONDS) as connection:
+                async with aioredis.Redis.from_url(
+                    self._url, socket_connect_timeout=1, socket_timeout=2 * BLOCK_SECONDS
+                ) as connection:
                     await self._read(connection)
             except (redis.RedisError, OSError) as error:
                 log.warning("event log not readable", error=type(error).__name__)

@@ -20,7 +20,7 @@ class JwksCache:
 
     def __init__(self, auth_address: str) -> None:
         self._address = auth_address
-        self._stub: "auth_service_pb2_grpc.AuthServiceAsyncStub | None" = None
+        self._stub: auth_service_pb2_grpc.AuthServiceAsyncStub | None = None
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._fetched = -MIN_SECONDS_BETWEEN_FETCHES
         self._lock: asyncio.Lock | None = None
