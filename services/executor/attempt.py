@@ -11,7 +11,7 @@ import structlog
 from services.executor import store
 from services.executor.bell import Bell
 from services.executor.catalogue import Models, parameters_of
-from services.executor.domain import Failure, FailureReason, Job, LeaseLost
+from services.executor.domain import Failure, FailureReason, Job, LeaseLost, State
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import (
     EngineError,
@@ -107,7 +107,7 @@ class Painter:
         """Raises LeaseLost."""
         try:
             for index, picture in enumerate(self._run(hold)):
-                self._insist(hold, partial(self._pictures.store, hold.job, index, picture))
+                self._store(hold, index, picture)
         except (EngineError, PictureRefused, PictureUnwanted) as error:
             if hold.lost:
                 raise LeaseLost from error
@@ -148,10 +148,23 @@ class Painter:
         assert job.lease is not None
         prompt_id = job.lease.prompt_id
         on_event = _Narration(self, hold)
-        if job.lease_epoch > 1 and (self._engine.find(prompt_id) is not None):
-            return self._engine.adopt(prompt_id, output_node=model.output_node, on_event=on_event, stop=hold.stop)
+        if job.lease_epoch > 1:
+            if self._engine.find(prompt_id) is not None:
+                return self._engine.adopt(prompt_id, output_node=model.output_node, on_event=on_event, stop=hold.stop)
+            if job.state is State.PROCESSING:  # it had begun under another worker, and the engine has forgotten it
+                raise RunLost("lost")
         graph = model.graph(parameters_of(model, job.spec), prompt_id)
         return self._engine.run(prompt_id, graph, output_node=model.output_node, on_event=on_event, stop=hold.stop)
+
+    def _store(self, hold: Hold, index: int, picture: bytes) -> None:
+        """Hand a picture over, however long results is away. Raises RunAbandoned when the run is told to stop."""
+        while True:
+            try:
+                return self._pictures.store(hold.job, index, picture)
+            except DependencyUnavailable as error:
+                log.warning("picture not stored yet", error=str(error))
+                if hold.stop.wait(RETRY_SECONDS):
+                    raise RunAbandoned("abandoned") from error
 
     def started(self, hold: Hold) -> None:
         """The engine began. Raises LeaseLost."""

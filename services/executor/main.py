@@ -4,18 +4,17 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
-from imagegen.executor.v1 import executor_service_pb2, executor_service_pb2_grpc
 
 from services.executor.bell import Bell, celery_app
 from services.executor.engine.workflows import load_models
 from services.executor.events import EventLog, Publisher
-from services.executor.server import ERRORS, ExecutorServicer
+from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import LeaseSettings, ServerSettings
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.jwks import JwksCache
-from services.runtime.server import Server, start_process
+from services.runtime.server import start_process
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
@@ -41,15 +40,8 @@ async def serve() -> None:
     bell = Bell(celery_app(settings.redis_url))
     events = EventLog(settings.redis_url)
     executor = Executor(database, load_models(settings.models_dir), publisher, bell, lambda: datetime.now(UTC))
-    server = Server(
-        [executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"]],
-        lambda grpc_server: executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(
-            ExecutorServicer(executor, events), grpc_server
-        ),
-        verifier=TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get),
-        errors=ERRORS,
-        threads=database.connections,
-    )
+    verifier = TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get)
+    server = executor_server(executor, events, verifier, threads=database.connections)
     background = [asyncio.create_task(events.follow()), asyncio.create_task(expire_leases(executor, leases))]
     try:
         await server.serve(settings.listen)

@@ -25,6 +25,8 @@ from services.executor.messages import job_to_proto, spec_from_proto
 from services.executor.service import Executor
 from services.executor.watch import JobWatch, watch_transitions
 from services.runtime.errors import ErrorTable
+from services.runtime.server import Server
+from services.runtime.tokens import TokenVerifier
 
 ERRORS = ErrorTable(
     domain="executor.imagegen",
@@ -36,6 +38,19 @@ ERRORS = ErrorTable(
         JobNotFound: (grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_JOB_NOT_FOUND),
     },
 )
+
+
+def executor_server(executor: Executor, log: EventLog, verifier: TokenVerifier, *, threads: int) -> Server:
+    """The gRPC server of this context; `threads` calls run at once."""
+    return Server(
+        [pb.DESCRIPTOR.services_by_name["ExecutorService"]],
+        lambda server: executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(
+            ExecutorServicer(executor, log), server
+        ),
+        verifier=verifier,
+        errors=ERRORS,
+        threads=threads,
+    )
 
 
 class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):

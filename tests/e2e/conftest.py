@@ -35,10 +35,10 @@ class Installation:
         status = json.loads((self.data / "run" / "processes.json").read_text())
         return status["processes"][process]["pid"]
 
-    def kill(self, process: str) -> None:
+    def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> None:
         pid = self.pid(process)
         assert pid is not None, f"{process} is not running"
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 class Person:

@@ -1,6 +1,7 @@
 """Whatever is killed, every task that was accepted ends in its pictures, once."""
 
 import contextlib
+import signal
 import threading
 import time
 
@@ -49,6 +50,14 @@ def test_twenty_tasks_survive_kill_9_of(installation, person, victim):
     all_end_completed(person, tasks)
     assert len(set(tasks)) == TASKS
     assert installation.pid(victim) not in (None, before), "the launcher brought it back"
+
+
+def test_with_redis_frozen_tasks_are_painted(installation, person):
+    installation.kill("valkey", signal.SIGSTOP)
+    try:
+        all_end_completed(person, [person.generate()["id"] for _ in range(3)])
+    finally:
+        installation.kill("valkey", signal.SIGCONT)
 
 
 def test_with_the_executor_down_tasks_are_accepted(installation, person):

@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 
 import grpc
 import pytest
-from imagegen.executor.v1 import executor_service_pb2, executor_service_pb2_grpc
+from imagegen.executor.v1 import executor_service_pb2_grpc
 
 from services.executor import store
 from services.executor.bell import Bell, celery_app
 from services.executor.domain import Worker
 from services.executor.engine.workflows import load_models
 from services.executor.events import EventLog, Publisher
-from services.executor.server import ERRORS, ExecutorServicer
+from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import ServerSettings
 from services.runtime.database import Database
-from services.runtime.server import Server
 from tests.executor.builders import ENGINE
 from tests.identities import verifier
 from tests.serving import running
@@ -60,15 +59,7 @@ def serving(database: Database, redis_url: str) -> Iterator[RunningExecutor]:
     publisher, bell = Publisher(redis_url), Bell(celery_app(redis_url))
     executor = Executor(database, MODELS, publisher, bell, lambda: datetime.now(UTC))
     log = EventLog(redis_url)
-    server = Server(
-        [executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"]],
-        lambda grpc_server: executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(
-            ExecutorServicer(executor, log), grpc_server
-        ),
-        verifier=verifier("executor"),
-        errors=ERRORS,
-        threads=database.connections,
-    )
+    server = executor_server(executor, log, verifier("executor"), threads=database.connections)
     with running(server, log.follow()) as address, grpc.insecure_channel(address) as channel:
         stub = executor_service_pb2_grpc.ExecutorServiceStub(channel)
         yield RunningExecutor(address, stub, database, executor, publisher)

@@ -1,14 +1,5 @@
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-
-from services.generation.store import metadata
-
-
-def test_the_migrations_make_the_tables_that_the_store_expects(world):
-    with world.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 @pytest.mark.parametrize(

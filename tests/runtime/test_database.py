@@ -5,7 +5,6 @@ import sqlalchemy as sa
 
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
-from services.runtime.migrate import migrate
 
 
 def test_a_transaction_commits_at_its_end_and_rolls_back_on_an_error(postgres):
@@ -41,7 +40,3 @@ def test_a_wrong_statement_is_our_own_fault(postgres):
     with pytest.raises(sa.exc.ProgrammingError), database.transaction() as tx:
         tx.execute(sa.text("SELECT nothing FROM nowhere"))
     database.close()
-
-
-def test_migrating_twice_changes_nothing(fresh_database):
-    migrate("executor", fresh_database("executor"))
