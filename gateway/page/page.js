@@ -177,8 +177,8 @@ function show({ task, element, preview }) {
   $(".prompt", element).textContent = task.prompt;
   const model = models.find((each) => each.name === task.model);
   const when = new Date(task.created_at).toLocaleString(language);
-  $(".facts", element).textContent =
-    `${model?.display_names[language] ?? task.model} · ${task.width}×${task.height} · ${task.steps} · ${task.seed} · ${when}`;
+  const values = [`${task.width}×${task.height}`, `${say("steps")} ${task.steps}`, `${say("seed")} ${task.seed}`, when];
+  $(".facts", element).textContent = [model?.display_names[language] ?? task.model, ...values].join(" · ");
   $(".cancel", element).hidden = !going || task.cancel_requested;
   Object.assign($("progress", element), { hidden: task.status !== "processing", value: task.progress?.percent ?? 0 });
   Object.assign($(".preview", element), { hidden: !going || !preview, src: preview ?? "" });
