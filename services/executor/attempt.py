@@ -28,6 +28,7 @@ from services.executor.leases import Hold, LeaseKeeper
 from services.executor.messages import job_to_proto
 from services.executor.pictures import PictureRefused, PictureStore, PictureUnwanted
 from services.executor.registration import Registration
+from services.runtime.calls import continuing
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
@@ -84,18 +85,17 @@ class Painter:
 
     def paint(self, job: Job) -> None:
         """Bring a job that was just claimed or adopted to its next state. Does not raise."""
-        structlog.contextvars.bind_contextvars(job_id=str(job.id), epoch=job.lease_epoch)
-        try:
-            with self._leases.keep(job) as hold:
-                ended = self._attempt(hold)
-            log.info("attempt ended", state=ended.state, attempts=ended.attempts)
-            self._after(job, ended)
-        except LeaseLost:
-            log.warning("attempt lost its lease")
-        except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
-            log.error("attempt left to its lease", **describe(error))  # noqa: TRY400 - the text may hold the prompt
-        finally:
-            structlog.contextvars.unbind_contextvars("job_id", "epoch")
+        epoch = job.lease_epoch
+        with continuing(job.origin), structlog.contextvars.bound_contextvars(job_id=str(job.id), epoch=epoch):
+            try:
+                with self._leases.keep(job) as hold:
+                    ended = self._attempt(hold)
+                log.info("attempt ended", state=ended.state, attempts=ended.attempts)
+                self._after(job, ended)
+            except LeaseLost:
+                log.warning("attempt lost its lease")
+            except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
+                log.error("attempt left to its lease", **describe(error))  # noqa: TRY400 - the text may hold the prompt
 
     def discard(self, job: Job) -> None:
         """Delete what a job that ended without success has stored. Raises DependencyUnavailable."""

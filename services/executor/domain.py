@@ -114,6 +114,7 @@ class Lease:
 class Job:
     """The work of one task. `cost` is what each claim charges its owner, in GPU-seconds.
 
+    `origin` is the id of the request that asked for it, for log lines.
     `discard_pending`: it ended without success and a worker may have stored pictures that must go.
     """
 
@@ -122,6 +123,7 @@ class Job:
     model: str
     spec: Spec
     created_at: datetime
+    origin: str = ""
     state: State = State.PENDING
     version: int = 1
     lease_epoch: int = 0

@@ -26,6 +26,7 @@ from services.executor.domain import (
 )
 from services.executor.events import Publisher
 from services.executor.messages import job_to_proto
+from services.runtime.calls import request_id
 from services.runtime.database import Database
 
 log = structlog.get_logger()
@@ -68,7 +69,7 @@ class Executor:
             if known := store.get_job(tx, job_id):
                 return known
             model = check_job(self._models, model_name, spec, store.list_workers(tx), now)
-            job = Job(job_id, owner_id, model_name, spec, now, cost=cost_of(model, spec))
+            job = Job(job_id, owner_id, model_name, spec, now, origin=request_id(), cost=cost_of(model, spec))
             inserted = store.insert_job(tx, job)
         if not inserted:  # another submit, or a cancel, was faster by less than this transaction
             return self._existing(job_id)

@@ -54,6 +54,7 @@ jobs = sa.Table(
     sa.Column("discard_pending", sa.Boolean, nullable=False),
     sa.Column("failure_reason", sa.Text),
     sa.Column("failure_message", sa.Text),
+    sa.Column("origin", sa.Text, nullable=False),
     sa.Column("created_at", _moment, nullable=False),
     sa.Column("started_at", _moment),
     sa.Column("finished_at", _moment),
@@ -256,6 +257,7 @@ def _columns(job: Job) -> Mapping[str, Any]:
         "discard_pending": job.discard_pending,
         "failure_reason": failure.reason if failure else None,
         "failure_message": failure.message if failure else None,
+        "origin": job.origin,
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
@@ -280,6 +282,7 @@ def _job(row: Row[Any]) -> Job:
             count=row._mapping["count"],  # noqa: SLF001 - Row.count is a tuple's method
         ),
         created_at=row.created_at,
+        origin=row.origin,
         state=State(row.state),
         version=row.version,
         lease_epoch=row.lease_epoch,

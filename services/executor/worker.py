@@ -107,7 +107,7 @@ def main() -> None:
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
-        loglevel="WARNING",
+        loglevel="INFO",
         quiet=True,
     )
     worker.start()

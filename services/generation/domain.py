@@ -160,9 +160,9 @@ class Snapshot:
 class Task:
     """What a person asked for, and how it stands.
 
-    `submit_tried_at`: a submit may have left, last at that time. `submitted_at`: the executor is known to have
-    the job since then. `job_version`: of the newest snapshot applied, 0 before any. `live` is known only just
-    after the executor was asked.
+    `origin`: the id of the request that made it, for log lines. `submit_tried_at`: a submit may have left, last at
+    that time. `submitted_at`: the executor is known to have the job since then. `job_version`: of the newest
+    snapshot applied, 0 before any. `live` is known only just after the executor was asked.
     """
 
     id: TaskId
@@ -170,6 +170,7 @@ class Task:
     model: str
     spec: Spec
     created_at: datetime
+    origin: str = ""
     state: State = State.PENDING
     waiting_reason: WaitingReason | None = WaitingReason.QUEUED
     failure: Failure | None = None

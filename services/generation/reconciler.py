@@ -14,6 +14,7 @@ from services.generation import store
 from services.generation.domain import Task, TaskId
 from services.generation.executor import Executor, ExecutorSilent, SubmitRefused
 from services.generation.service import Tasks
+from services.runtime.calls import continuing
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
@@ -92,7 +93,8 @@ class Reconciler:
             if task is None:
                 return
             try:
-                snapshot = self._executor.submit(task)
+                with continuing(task.origin):
+                    snapshot = self._executor.submit(task)
             except SubmitRefused as refusal:
                 self._refuse(task, str(refusal))
             except ExecutorSilent as error:

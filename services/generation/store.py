@@ -57,6 +57,7 @@ generation_tasks = sa.Table(
     sa.Column("submit_tried_at", _moment),
     sa.Column("submitted_at", _moment),
     sa.Column("cancel_requested_at", _moment),
+    sa.Column("origin", sa.Text, nullable=False),
     sa.Column("created_at", _moment, nullable=False),
     sa.Column("started_at", _moment),
     sa.Column("finished_at", _moment),
@@ -117,6 +118,7 @@ def insert_task(tx: Connection, task: Task, request: tuple[str, bytes] | None) -
         "id": task.id,
         "user_id": task.owner_id,
         "model_name": task.model,
+        "origin": task.origin,
         "created_at": task.created_at,
         "request_id": request_id,
         "request_hash": request_hash,
@@ -289,6 +291,7 @@ def _task(row: Row[Any]) -> Task:
             count=row._mapping["count"],  # noqa: SLF001 - public in spite of its name; `row.count` is a tuple's method
         ),
         created_at=row.created_at,
+        origin=row.origin,
         state=State(row.status),
         waiting_reason=row.waiting_reason and WaitingReason(row.waiting_reason),
         failure=row.failure_reason and Failure(FailureReason(row.failure_reason), row.failure_message),

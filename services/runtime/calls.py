@@ -9,8 +9,9 @@ import contextvars
 import inspect
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +72,17 @@ def person_or_none() -> Person | None:
 def request_id() -> str:
     """The id that this call's log lines carry, here and in every service it reaches."""
     return _request_id.get()
+
+
+@contextmanager
+def continuing(request: str) -> Iterator[None]:
+    """Work that an earlier request asked for: its log lines and its calls to neighbours carry that request's id."""
+    token = _request_id.set(request)
+    try:
+        with structlog.contextvars.bound_contextvars(request_id=request):
+            yield
+    finally:
+        _request_id.reset(token)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):

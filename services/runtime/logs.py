@@ -35,7 +35,7 @@ def configure_logging(process: str, log_format: str) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "alembic", "celery.redirected", "websockets"):
+    for noisy in ("alembic", "celery", "httpx", "kombu", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -55,6 +55,22 @@ def test_from_an_account_to_a_picture_and_back(person):
     assert refresh.status_code == 401
 
 
+def test_one_request_id_is_in_every_process_log_and_the_prompt_in_none(installation, person):
+    request_id, prompt = f"traced-{uuid4()}", f"a lighthouse called {uuid4()}"
+    answer = person.http.post(
+        "/api/v1/generation/generate",
+        json={"prompt": prompt, "model": "sd15", "width": 64, "height": 64, "steps": 2},
+        headers={"X-Request-Id": request_id},
+    )
+    assert answer.headers["x-request-id"] == request_id
+    person.ended(answer.json()["id"])
+    log = (installation.data / "launcher.log").read_text()
+    traced = {line.partition("|")[0].strip() for line in log.splitlines() if request_id in line}
+    assert traced >= {"gateway", "generation", "executor", "worker", "results"}
+    assert prompt not in log
+    assert person.tokens["access_token"] not in log
+
+
 def test_a_stream_that_was_cut_resumes_where_it_was(person):
     task = person.generate(width=512, height=512, steps=30)
     steps, cursor, ended = [], "", None

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,9 @@ from imagegen.executor.v1 import executor_service_pb2_grpc, job_pb2
 
 from services.runtime.protos import from_enum, to_enum, to_timestamp
 from tests.generation.builders import a_model_message
+
+FREE_WITHIN = 10.0
+"""Seconds that an earlier server may take to let go of the port."""
 
 FINAL = ("completed", "failed", "canceled")
 
@@ -49,11 +53,23 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
 
     def come(self) -> None:
         """Serve, on the same port each time."""
-        server = grpc.server(ThreadPoolExecutor(16))
+        # Without SO_REUSEPORT, so that no connection reaches the listener of an earlier server that is still closing.
+        server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(self, server)
-        self._port = server.add_insecure_port(self.address)
+        self._port = self._bound(server)
         server.start()
         self._server = server
+
+    def _bound(self, server: grpc.Server) -> int:
+        """The port, once it is free again."""
+        until = time.monotonic() + FREE_WITHIN
+        while True:
+            try:
+                return server.add_insecure_port(self.address)
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     def go(self) -> None:
         """Break every connection."""

@@ -33,5 +33,5 @@ def test_the_database_itself_keeps_one_task_for_each_request(world):
             "INSERT INTO generation_tasks SELECT gen_random_uuid(), user_id, prompt, negative_prompt, model_name,"
             " width, height, steps, cfg, seed, count, status, request_id, request_hash, waiting_reason,"
             " failure_reason, failure_message, job_version, submit_tried_at, submitted_at, cancel_requested_at,"
-            " created_at, started_at, finished_at FROM generation_tasks"
+            " origin, created_at, started_at, finished_at FROM generation_tasks"
         )

@@ -111,7 +111,7 @@ def test_a_long_history_is_not_searched_beyond_what_is_recent(world, suggested):
     world.sql(
         "INSERT INTO generation_tasks SELECT uuidv7(), user_id, 'a picture, number ' || n, negative_prompt,"
         " model_name, width, height, steps, cfg, seed, count, 'canceled', NULL, NULL, NULL, NULL, NULL, 0, NULL,"
-        " NULL, NULL, created_at, NULL, created_at FROM generation_tasks, generate_series(1, 1500) AS n"
+        " NULL, NULL, origin, created_at, NULL, created_at FROM generation_tasks, generate_series(1, 1500) AS n"
     )
 
     assert suggested("a picture, number 149", size=2) == [

@@ -34,6 +34,7 @@ def upgrade() -> None:
             discard_pending boolean NOT NULL,
             failure_reason text,
             failure_message text,
+            origin text NOT NULL,
             created_at timestamptz NOT NULL,
             started_at timestamptz,
             finished_at timestamptz,

@@ -31,6 +31,7 @@ def upgrade() -> None:
             submit_tried_at timestamptz,
             submitted_at timestamptz,
             cancel_requested_at timestamptz,
+            origin text NOT NULL,
             created_at timestamptz NOT NULL,
             started_at timestamptz,
             finished_at timestamptz,
