@@ -73,9 +73,9 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
 
     def go(self) -> None:
         """Break every connection."""
-        if self._server is not None:
-            self._server.stop(0).wait(5)
-            self._server = None
+        server, self._server = self._server, None  # before it stops: the next one may come while its last call ends
+        if server is not None:
+            server.stop(0).wait(5)
 
     def lose_log(self) -> None:
         """As when Redis is flushed: old cursors mean nothing."""

@@ -198,7 +198,8 @@ def test_every_unfinished_task_is_asked_about_however_many_there_are(world):
     world.sql(
         "INSERT INTO generation_tasks SELECT gen_random_uuid(), user_id, prompt, negative_prompt, model_name, width,"
         " height, steps, cfg, seed, count, status, NULL, NULL, waiting_reason, NULL, NULL, job_version,"
-        " submit_tried_at, submitted_at, NULL, origin, created_at, NULL, NULL FROM generation_tasks, generate_series(1, 1200)"
+        " submit_tried_at, submitted_at, NULL, origin, created_at, NULL, NULL"
+        " FROM generation_tasks, generate_series(1, 1200)"
     )
     with world.engine.begin() as tx:
         for row in tx.exec_driver_sql("SELECT id FROM generation_tasks"):
