@@ -155,7 +155,7 @@ def recent_prompts(tx: Connection, owner_id: OwnerId, beginning: str, limit: int
     query = (
         sa.select(recent.c.prompt)
         .where(
-            sa.func.starts_with(sa.func.lower(recent.c.prompt), sa.func.lower(beginning)),
+            sa.func.lower(sa.func.left(recent.c.prompt, len(beginning))) == sa.func.lower(beginning),
             recent.c.prompt != beginning,
         )
         .group_by(recent.c.prompt)
