@@ -47,8 +47,7 @@ class Claims:
         with self._database.transaction() as tx:
             now = self._clock()
             if ahead:
-                for _, others in store.idle_engines(tx, now - WORKER_PATIENCE, without=self._engine_id):
-                    models -= others
+                models -= store.models_of_idle_workers(tx, now - WORKER_PATIENCE, without=self._engine_id)
             if not models:
                 return None
             clock = store.get_clock(tx)

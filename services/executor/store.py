@@ -1,6 +1,6 @@
 """Every SQL statement of the executor."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -128,7 +128,7 @@ def waiting_heads(tx: Connection, models: Collection[str]) -> list[Head]:
         sa.select(jobs.c.id, owners.c.vtime, jobs.c.created_at)
         .join(owners, owners.c.id == jobs.c.owner_id)
         .where(waiting, jobs.c.model.in_(models))
-        .distinct(jobs.c.model, jobs.c.owner_id)
+        .ext(pg.distinct_on(jobs.c.model, jobs.c.owner_id))
         .order_by(jobs.c.model, jobs.c.owner_id, jobs.c.queue_number)
     )
     return [Head(JobId(row.id), row.vtime, row.created_at) for row in tx.execute(query)]
@@ -223,13 +223,13 @@ def list_workers(tx: Connection) -> list[Worker]:
     ]
 
 
-def idle_engines(tx: Connection, seen_after: datetime, *, without: EngineId) -> Sequence[tuple[EngineId, set[str]]]:
-    """Able workers that hold no job, with their models; one engine left out."""
+def models_of_idle_workers(tx: Connection, seen_after: datetime, *, without: EngineId) -> set[str]:
+    """What able workers that hold no job could begin at once; one engine left out."""
     busy = sa.select(jobs.c.engine_id).where(jobs.c.engine_id == workers.c.engine_id).exists()
-    query = sa.select(workers.c.engine_id, workers.c.models).where(
+    query = sa.select(workers.c.models).where(
         workers.c.healthy, workers.c.seen_at >= seen_after, workers.c.engine_id != without, ~busy
     )
-    return [(EngineId(row.engine_id), set(row.models)) for row in tx.execute(query)]
+    return {model for row in tx.execute(query) for model in row.models}
 
 
 def _columns(job: Job) -> Mapping[str, Any]:
