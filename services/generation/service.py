@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.generation import store
 from services.generation.catalogue import Availability, Model, ModelUnavailable, ModelUnknown
@@ -25,6 +25,9 @@ from services.runtime.ids import uuid7
 SEEDS = 2**53
 """Seeds are below this, so that JSON carries them exactly (RFC 8259 §6)."""
 
+CATALOGUE_GOOD_FOR = timedelta(seconds=0.5)
+"""A list this young is believed even where it says that nothing is on offer."""
+
 
 class Tasks:
     """The use cases. Thread-safe. `outbox` is set whenever a task was put there."""
@@ -42,6 +45,7 @@ class Tasks:
         self._outbox = outbox
         self._queued_cap = queued_cap
         self._clock = clock
+        self._refreshed_at: datetime | None = None
 
     def create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
         """Accept a task; (task, whether an earlier call with this request id had made it).
@@ -139,11 +143,14 @@ class Tasks:
     def refresh_catalogue(self) -> None:
         """Ask the executor which models there are now. Raises ExecutorSilent."""
         told = self._executor.models()
+        self._refreshed_at = self._clock()
         with self._database.transaction() as tx:
             store.save_catalogue(tx, told, self._clock())
 
     def _learn_models(self) -> bool:
-        """Whether the executor has just told which models there are."""
+        """Whether the executor has just told more than was known; asked at most twice a second, whoever wants it."""
+        if self._refreshed_at is not None and self._clock() - self._refreshed_at < CATALOGUE_GOOD_FOR:
+            return False
         try:
             self.refresh_catalogue()
         except ExecutorSilent:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,8 +149,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 caller = await self._admit(method, context)
                 remaining = (caller.expires - datetime.now(UTC)).total_seconds() if isinstance(caller, Person) else None
                 try:
-                    async with asyncio.timeout(remaining) as lifetime:
-                        async for message in handler(_validated(request), context):
+                    async with (
+                        asyncio.timeout(remaining) as lifetime,
+                        aclosing(handler(_validated(request), context)) as messages,
+                    ):
+                        async for message in messages:
                             await context.write(message)
                 except TimeoutError as error:
                     if not lifetime.expired():

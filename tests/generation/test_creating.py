@@ -183,6 +183,8 @@ def test_a_model_that_has_just_become_available_is_accepted_at_once(world):
     world.stand_in.models = [a_model_message("new", availability=model_pb2.MODEL_AVAILABILITY_UNAVAILABLE)]
     world.first.tasks.refresh_catalogue()
     world.stand_in.models = [a_model_message("new")]
+    assert reason(refused(world, model="new")) == "MODEL_UNAVAILABLE", "the list is a moment old"
+    world.clock.advance(seconds=1)
 
     assert world.create(model="new")
 

@@ -99,6 +99,7 @@ def test_what_has_not_changed_is_not_written(world):
 
 def test_a_list_with_nothing_on_offer_is_asked_for_anew(world):
     world.sql("DELETE FROM models")
+    world.clock.advance(seconds=1)
 
     assert [model.name for model in listed(world)] == [a_model_message().name]
 
