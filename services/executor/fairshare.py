@@ -7,7 +7,6 @@ Queuing, SIGCOMM 1996.)
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from services.executor.domain import JobId, OwnerId
 
@@ -36,9 +35,9 @@ class Head:
 
     job_id: JobId
     vtime: float
-    created_at: datetime
+    queue_number: int
 
 
 def in_order(heads: Iterable[Head], clock: float) -> list[JobId]:
-    """The heads as they should be claimed: smallest start first, among equals the one that waits longest."""
-    return [head.job_id for head in sorted(heads, key=lambda head: (max(head.vtime, clock), head.created_at))]
+    """The heads as they should be claimed: smallest start first, among equals the one that came first."""
+    return [head.job_id for head in sorted(heads, key=lambda head: (max(head.vtime, clock), head.queue_number))]

@@ -125,13 +125,13 @@ def save_job(tx: Connection, job: Job) -> None:
 def waiting_heads(tx: Connection, models: Collection[str]) -> list[Head]:
     """The oldest waiting job of each owner for each of the models."""
     query = (
-        sa.select(jobs.c.id, owners.c.vtime, jobs.c.created_at)
+        sa.select(jobs.c.id, owners.c.vtime, jobs.c.queue_number)
         .join(owners, owners.c.id == jobs.c.owner_id)
         .where(waiting, jobs.c.model.in_(models))
         .ext(pg.distinct_on(jobs.c.model, jobs.c.owner_id))
         .order_by(jobs.c.model, jobs.c.owner_id, jobs.c.queue_number)
     )
-    return [Head(JobId(row.id), row.vtime, row.created_at) for row in tx.execute(query)]
+    return [Head(JobId(row.id), row.vtime, row.queue_number) for row in tx.execute(query)]
 
 
 def adoptable(tx: Connection, engine_id: EngineId, now: datetime) -> list[JobId]:

@@ -3,7 +3,6 @@
 from uuid import uuid4
 
 from services.executor.fairshare import Account, Head, in_order
-from tests.executor.builders import GRACE, NOW
 
 
 def serve(backlogs: dict[str, int], *, weights: dict[str, float] | None = None, cost: float = 10.0) -> list[str]:
@@ -12,7 +11,9 @@ def serve(backlogs: dict[str, int], *, weights: dict[str, float] | None = None, 
     waiting, clock, order = dict(backlogs), 0.0, []
     while any(waiting.values()):
         heads = {uuid4(): name for name in backlogs if waiting[name]}
-        first = in_order([Head(job, accounts[name].vtime, NOW) for job, name in heads.items()], clock)[0]
+        first = in_order(
+            [Head(job, accounts[name].vtime, number) for number, (job, name) in enumerate(heads.items())], clock
+        )[0]
         name = heads[first]
         accounts[name], clock = accounts[name].charge(clock, cost)
         waiting[name] -= 1
@@ -39,7 +40,7 @@ def test_idle_time_earns_no_credit():
 
 
 def test_equal_starts_are_served_in_order_of_arrival():
-    early, late = Head(uuid4(), 5.0, NOW), Head(uuid4(), 3.0, NOW + GRACE)
+    early, late = Head(uuid4(), 5.0, 1), Head(uuid4(), 3.0, 2)
     assert in_order([late, early], 5.0) == [early.job_id, late.job_id]
 
 
