@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.local.banner import banner, register_demo
+from deploy.local.banner import await_models, banner, register_demo
 from deploy.local.credentials import load_secrets
 from deploy.local.installation import PORTS, Installation
 from deploy.local.log import Log
@@ -65,6 +65,7 @@ async def _launch(at: Installation, lock: int) -> None:
         problem = await asyncio.to_thread(register_demo, at)
         if problem is not None:
             log.write("launcher", f"the demo account could not be registered: {problem}")
+        await asyncio.to_thread(await_models, at)
         print(banner(at), flush=True)  # noqa: T201 - without a prefix, to be copied
 
     running = asyncio.create_task(supervisor.run(greet))

@@ -1,12 +1,17 @@
 """The account `demo`, and what the operator reads when everything is ready."""
 
 import json
+import time
+from contextlib import suppress
 from string import Template
 
 from deploy.local.installation import Installation
 from deploy.local.loopback import request
 
 _CONFLICT = 409  # somebody of that name is there: the demo account of an earlier run
+
+_UNAVAILABLE = 503
+_MODELS_SECONDS = 10.0  # a first start takes one or two until generation has heard from the executor
 
 _TEXT = Template("""
 ImageGen is ready: $url
@@ -43,6 +48,16 @@ def register_demo(at: Installation) -> str | None:
     except OSError as error:
         return str(error)
     return None if status // 100 == 2 or status == _CONFLICT else f"answered with {status}"
+
+
+def await_models(at: Installation) -> None:
+    """Waits until it can be said which models there are, but not for ever: nothing else depends on it."""
+    deadline = time.monotonic() + _MODELS_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if request("GET", at.public, "/api/v1/models")[0] != _UNAVAILABLE:
+                return
+        time.sleep(0.1)
 
 
 def banner(at: Installation) -> str:

@@ -103,7 +103,12 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
             assert launcher.poll() is None, log.read_text()[-5000:]
             assert time.monotonic() < deadline, log.read_text()[-5000:]
             time.sleep(0.1)
-        yield Installation(f"http://127.0.0.1:{port}", data)
+        installation = Installation(f"http://127.0.0.1:{port}", data)
+        with installation.client() as http:
+            while not any(model["available"] for model in http.get("/api/v1/models").json()["models"]):
+                assert time.monotonic() < deadline, "no model became available"
+                time.sleep(0.1)
+        yield installation
     finally:
         launcher.terminate()
         launcher.wait(60)
