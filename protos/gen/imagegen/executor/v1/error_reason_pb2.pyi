@@ -40,6 +40,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 4
     """{"reason": "JOB_NOT_FOUND", "domain": "executor.imagegen"}"""
+    ERROR_REASON_WORKER_NOT_FOUND: _ErrorReason.ValueType  # 5
+    """{"reason": "WORKER_NOT_FOUND", "domain": "executor.imagegen"}"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the executor's own reasons (`google.rpc.ErrorInfo.domain` is `executor.imagegen`)."""
@@ -62,4 +64,6 @@ ERROR_REASON_PARAMETER_OUT_OF_RANGE: ErrorReason.ValueType  # 3
 """
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 4
 """{"reason": "JOB_NOT_FOUND", "domain": "executor.imagegen"}"""
+ERROR_REASON_WORKER_NOT_FOUND: ErrorReason.ValueType  # 5
+"""{"reason": "WORKER_NOT_FOUND", "domain": "executor.imagegen"}"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

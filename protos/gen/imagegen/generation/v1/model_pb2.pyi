@@ -27,9 +27,9 @@ class _ModelAvailabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mod
     MODEL_AVAILABILITY_AVAILABLE: _ModelAvailability.ValueType  # 1
     """A worker that is up has its files."""
     MODEL_AVAILABILITY_COLD: _ModelAvailability.ValueType  # 2
-    """A known worker has its files and is away: tasks are accepted and wait."""
+    """A declared pool can serve it, or a worker that has its files is away: tasks are accepted and wait."""
     MODEL_AVAILABILITY_UNAVAILABLE: _ModelAvailability.ValueType  # 3
-    """No known worker has its files: tasks are refused."""
+    """No known worker has its files and no pool is declared for it: tasks are refused."""
 
 class ModelAvailability(_ModelAvailability, metaclass=_ModelAvailabilityEnumTypeWrapper):
     """ModelAvailability says what happens to a task for a model."""
@@ -38,9 +38,9 @@ MODEL_AVAILABILITY_UNSPECIFIED: ModelAvailability.ValueType  # 0
 MODEL_AVAILABILITY_AVAILABLE: ModelAvailability.ValueType  # 1
 """A worker that is up has its files."""
 MODEL_AVAILABILITY_COLD: ModelAvailability.ValueType  # 2
-"""A known worker has its files and is away: tasks are accepted and wait."""
+"""A declared pool can serve it, or a worker that has its files is away: tasks are accepted and wait."""
 MODEL_AVAILABILITY_UNAVAILABLE: ModelAvailability.ValueType  # 3
-"""No known worker has its files: tasks are refused."""
+"""No known worker has its files and no pool is declared for it: tasks are refused."""
 Global___ModelAvailability: _TypeAlias = ModelAvailability  # noqa: Y015
 
 @_typing.final

@@ -57,11 +57,11 @@ class _WaitingReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Waiting
     WAITING_REASON_QUEUED: _WaitingReason.ValueType  # 1
     """Others are before it."""
     WAITING_REASON_COLD: _WaitingReason.ValueType  # 2
-    """No worker with this model runs now; one is being started."""
+    """No worker with this model runs now; a pool can start one."""
     WAITING_REASON_MODEL_LOADING: _WaitingReason.ValueType  # 3
     """Its worker is loading the model."""
     WAITING_REASON_NO_CAPACITY: _WaitingReason.ValueType  # 4
-    """Every worker that has this model is away."""
+    """Every worker that has this model is away, unwell or in quarantine."""
     WAITING_REASON_USER_CAP: _WaitingReason.ValueType  # 5
     """Its owner already has as many running as the cap allows."""
     WAITING_REASON_PAUSED: _WaitingReason.ValueType  # 6
@@ -74,11 +74,11 @@ WAITING_REASON_UNSPECIFIED: WaitingReason.ValueType  # 0
 WAITING_REASON_QUEUED: WaitingReason.ValueType  # 1
 """Others are before it."""
 WAITING_REASON_COLD: WaitingReason.ValueType  # 2
-"""No worker with this model runs now; one is being started."""
+"""No worker with this model runs now; a pool can start one."""
 WAITING_REASON_MODEL_LOADING: WaitingReason.ValueType  # 3
 """Its worker is loading the model."""
 WAITING_REASON_NO_CAPACITY: WaitingReason.ValueType  # 4
-"""Every worker that has this model is away."""
+"""Every worker that has this model is away, unwell or in quarantine."""
 WAITING_REASON_USER_CAP: WaitingReason.ValueType  # 5
 """Its owner already has as many running as the cap allows."""
 WAITING_REASON_PAUSED: WaitingReason.ValueType  # 6
@@ -112,6 +112,36 @@ FAILURE_REASON_ENGINE_LOST: FailureReason.ValueType  # 5
 FAILURE_REASON_RESULT_REFUSED: FailureReason.ValueType  # 6
 FAILURE_REASON_TIMED_OUT: FailureReason.ValueType  # 7
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
+
+@_typing.final
+class Eta(_message.Message):
+    """Eta says when an unfinished task will probably have ended, learnt from earlier ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    P50_TIME_FIELD_NUMBER: _builtins.int
+    P90_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def p50_time(self) -> _timestamp_pb2.Timestamp:
+        """Half of such tasks have ended by then."""
+
+    @_builtins.property
+    def p90_time(self) -> _timestamp_pb2.Timestamp:
+        """Nine of ten have."""
+
+    def __init__(
+        self,
+        *,
+        p50_time: _timestamp_pb2.Timestamp | None = ...,
+        p90_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["p50_time", b"p50_time", "p90_time", b"p90_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["p50_time", b"p50_time", "p90_time", b"p90_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Eta: _TypeAlias = Eta  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):
@@ -187,6 +217,7 @@ class Task(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
+    ETA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     state: Global___TaskState.ValueType
@@ -203,7 +234,7 @@ class Task(_message.Message):
     count: _builtins.int
     """Pictures asked for."""
     waiting_reason: Global___WaitingReason.ValueType
-    """Set while pending."""
+    """Set while pending; MODEL_LOADING also while processing, until the sampler's first step."""
     position: _builtins.int
     """Place in the queue, 1 is next; 0 when not waiting or not known now."""
     cancel_requested: _builtins.bool
@@ -222,6 +253,10 @@ class Task(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def finish_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def eta(self) -> Global___Eta:
+        """Set while unfinished, if it is known now."""
+
     def __init__(
         self,
         *,
@@ -244,10 +279,11 @@ class Task(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
+        eta: Global___Eta | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "finish_time", b"finish_time", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "cfg", b"cfg", "count", b"count", "create_time", b"create_time", "failure", b"failure", "finish_time", b"finish_time", "height", b"height", "id", b"id", "model", b"model", "negative_prompt", b"negative_prompt", "position", b"position", "progress", b"progress", "prompt", b"prompt", "seed", b"seed", "start_time", b"start_time", "state", b"state", "steps", b"steps", "waiting_reason", b"waiting_reason", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "cfg", b"cfg", "count", b"count", "create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "height", b"height", "id", b"id", "model", b"model", "negative_prompt", b"negative_prompt", "position", b"position", "progress", b"progress", "prompt", b"prompt", "seed", b"seed", "start_time", b"start_time", "state", b"state", "steps", b"steps", "waiting_reason", b"waiting_reason", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
