@@ -12,6 +12,9 @@ from services.runtime.errors import DependencyUnavailable
 SERVER_TIMEOUTS = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
 """No statement of ours takes a second; these bound what a stuck one can hold up."""
 
+DEAD_CONNECTION = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""A database whose machine is gone is noticed within ten seconds (milliseconds, seconds: libpq's units)."""
+
 PASSING_CLASSES = {"08", "40", "53", "55", "57"}
 """SQLSTATE classes that a later try may not meet again: connection, rollback, resources, locks, shutdown."""
 
@@ -29,7 +32,7 @@ class Database:
             pool_pre_ping=True,
             # The text of an error would quote what people wrote, and password hashes.
             hide_parameters=True,
-            connect_args={"connect_timeout": 3, "options": SERVER_TIMEOUTS},
+            connect_args={"connect_timeout": 3, "options": SERVER_TIMEOUTS, **DEAD_CONNECTION},
         )
 
     @contextmanager
