@@ -1,5 +1,6 @@
 """One attempt at a job: from the claim to an end that everybody can see."""
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -10,24 +11,20 @@ import structlog
 
 from services.executor import store
 from services.executor.bell import Bell
-from services.executor.catalogue import Models, parameters_of
-from services.executor.domain import Failure, FailureReason, Job, LeaseLost, State
+from services.executor.catalogue import parameters_of
+from services.executor.domain import Failure, FailureReason, Job, LeaseLost, ModelUnknown, State
 from services.executor.engine.comfyui import ComfyUI
-from services.executor.engine.errors import (
-    EngineError,
-    EngineUnavailable,
-    RunAbandoned,
-    RunFailed,
-    RunInterrupted,
-    RunLost,
-    RunRefused,
-)
-from services.executor.engine.events import Preview, Progress, RunEvent, Started
+from services.executor.engine.errors import EngineError, EngineUnavailable, RunAbandoned, RunInterrupted, RunLost
+from services.executor.engine.folder import ModelFolder
 from services.executor.events import Publisher
+from services.executor.learning import Learning
 from services.executor.leases import Hold, LeaseKeeper
+from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
+from services.executor.narration import Narration
 from services.executor.pictures import PictureRefused, PictureStore, PictureUnwanted
 from services.executor.registration import Registration
+from services.executor.verdicts import SENTENCES, blame, is_engines_fault
 from services.runtime.calls import continuing
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
@@ -36,20 +33,6 @@ from services.runtime.logs import describe
 log = structlog.get_logger()
 
 RETRY_SECONDS = 0.5
-EVENTS_SECONDS = 0.2
-"""At most five progress events and five previews a second and job."""
-
-OUT_OF_MEMORY_TRIES = 2
-"""ComfyUI unloads everything when memory runs out, so a second try often succeeds and a third does not."""
-
-FAILURES = {
-    FailureReason.ENGINE_REFUSED: "The engine did not accept this request.",
-    FailureReason.ENGINE_FAILED: "The engine failed while painting.",
-    FailureReason.OUT_OF_MEMORY: "The GPU ran out of memory. A smaller or a single picture may fit.",
-    FailureReason.ENGINE_LOST: "The GPU that was painting this picture was lost.",
-    FailureReason.RESULT_REFUSED: "What the engine painted was not a sound picture.",
-    FailureReason.TIMED_OUT: "Painting took longer than allowed.",
-}
 
 Event = Callable[[Job], Job]
 T = TypeVar("T")
@@ -62,10 +45,12 @@ class Painter:
         self,
         *,
         engine: ComfyUI,
-        models: Models,
+        folder: ModelFolder,
         pictures: PictureStore,
         database: Database,
+        ledger: Ledger,
         leases: LeaseKeeper,
+        learning: Learning,
         registration: Registration,
         publisher: Publisher,
         bell: Bell,
@@ -73,15 +58,28 @@ class Painter:
         clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
-        self._models = models
+        self._folder = folder
         self._pictures = pictures
         self._database = database
+        self._ledger = ledger
         self._leases = leases
+        self._learning = learning
         self._registration = registration
         self._publisher = publisher
         self._bell = bell
         self._max_attempts = max_attempts
         self._clock = clock
+        self._narrations: set[Narration] = set()
+        self.began = threading.Event()
+        """Set whenever a run begins."""
+
+    def ends_at(self) -> float | None:
+        """When the engine will probably be free for what is not claimed yet, in monotonic seconds.
+
+        None while that cannot be told: nothing is held, or the last run has not begun.
+        """
+        ends = [narration.ends_at for narration in list(self._narrations)]
+        return None if not ends or None in ends else max(end for end in ends if end is not None)
 
     def paint(self, job: Job) -> None:
         """Bring a job that was just claimed or adopted to its next state. Does not raise."""
@@ -89,9 +87,12 @@ class Painter:
         with continuing(job.origin), structlog.contextvars.bound_contextvars(job_id=str(job.id), epoch=epoch):
             try:
                 with self._leases.keep(job) as hold:
-                    ended = self._attempt(hold)
+                    narration = Narration(
+                        job, self._registration, self._learning, self._publisher, partial(self._start, hold)
+                    )
+                    ended = self._attempt(hold, narration)
                 log.info("attempt ended", state=ended.state, attempts=ended.attempts)
-                self._after(job, ended)
+                self._after(job, ended, narration)
             except LeaseLost:
                 log.warning("attempt lost its lease")
             except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
@@ -103,21 +104,29 @@ class Painter:
         with self._database.transaction() as tx:
             store.discarded(tx, job.id)
 
-    def _attempt(self, hold: Hold) -> Job:
+    def _attempt(self, hold: Hold, narration: Narration) -> Job:
         """Raises LeaseLost."""
+        self._narrations.add(narration)
         try:
-            for index, picture in enumerate(self._run(hold)):
+            pictures = self._run(hold, narration)
+            narration.end()
+            for index, picture in enumerate(pictures):
                 self._store(hold, index, picture)
         except (EngineError, PictureRefused, PictureUnwanted) as error:
+            narration.end()
             if hold.lost:
                 raise LeaseLost from error
             log.warning("attempt failed", kind=getattr(error, "kind", ""), detail=getattr(error, "detail", str(error)))
             return self._write(hold, self._verdict(hold, error))
+        except ModelUnknown:  # an operator removed it since
+            return self._write(hold, self._failure(hold, FailureReason.REFUSED, 1))
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke, the job ends in a reason
             log.error("attempt broke", **describe(error))  # noqa: TRY400 - the text may hold the prompt
             return self._write(hold, self._failure(hold, FailureReason.ENGINE_FAILED, self._max_attempts))
+        finally:
+            self._narrations.discard(narration)
         return self._write(hold, lambda job: job.complete(hold.epoch, self._clock()))
 
     def _verdict(self, hold: Hold, error: Exception) -> Event:
@@ -133,28 +142,33 @@ class Painter:
                 return lambda job: job.give_back(hold.epoch, self._clock())
             case RunLost():
                 self._registration.suspect()
-            case EngineUnavailable():  # it may come back with the run that nobody waits for any more
-                self._registration.suspect()
+            case EngineUnavailable(kind=kind):  # it may come back with the run that nobody waits for any more
+                self._registration.suspect(stalled=kind == "stalled")
                 self.interrupt(hold.job)
             case RunAbandoned():
                 self.interrupt(hold.job)
-        return self._failure(hold, *_blame(error, self._max_attempts))
+        if is_engines_fault(error):
+            self._registration.failed(hold.job.id)
+        return self._failure(hold, *blame(error, self._max_attempts))
 
     def _failure(self, hold: Hold, reason: FailureReason, tries: int) -> Event:
-        return lambda job: job.fail(hold.epoch, Failure(reason, FAILURES[reason]), tries, self._clock())
+        return lambda job: job.fail(hold.epoch, Failure(reason, SENTENCES[reason]), tries, self._clock())
 
-    def _run(self, hold: Hold) -> list[bytes]:
-        job, model = hold.job, self._models[hold.job.model]
+    def _run(self, hold: Hold, narration: Narration) -> list[bytes]:
+        """Raises ModelUnknown, EngineError, or LeaseLost."""
+        job, model = hold.job, self._folder.models.get(hold.job.model)
+        if model is None:
+            raise ModelUnknown(hold.job.model)
         assert job.lease is not None
         prompt_id = job.lease.prompt_id
-        on_event = _Narration(self, hold)
-        if job.lease_epoch > 1:
+        if job.adoptions:
             if self._engine.find(prompt_id) is not None:
-                return self._engine.adopt(prompt_id, output_node=model.output_node, on_event=on_event, stop=hold.stop)
+                narration.is_whole = False
+                return self._engine.adopt(prompt_id, output_node=model.output_node, on_event=narration, stop=hold.stop)
             if job.state is State.PROCESSING:  # it had begun under another worker, and the engine has forgotten it
                 raise RunLost("lost")
         graph = model.graph(parameters_of(model, job.spec), prompt_id)
-        return self._engine.run(prompt_id, graph, output_node=model.output_node, on_event=on_event, stop=hold.stop)
+        return self._engine.run(prompt_id, graph, output_node=model.output_node, on_event=narration, stop=hold.stop)
 
     def _store(self, hold: Hold, index: int, picture: bytes) -> None:
         """Hand a picture over, however long results is away. Raises RunAbandoned when the run is told to stop."""
@@ -166,16 +180,10 @@ class Painter:
                 if hold.stop.wait(RETRY_SECONDS):
                     raise RunAbandoned("abandoned") from error
 
-    def started(self, hold: Hold) -> None:
+    def _start(self, hold: Hold) -> None:
         """The engine began. Raises LeaseLost."""
+        self.began.set()
         self._write(hold, lambda job: job.start(hold.epoch, self._clock()))
-
-    def progressed(self, hold: Hold, event: Progress | Preview) -> None:
-        match event:
-            case Progress(step=step, steps=steps):
-                self._publisher.progress(hold.job.id, hold.epoch, step, steps)
-            case Preview(mime=mime, data=data):
-                self._publisher.preview(hold.job.id, hold.epoch, mime, data)
 
     def interrupt(self, job: Job) -> None:
         """Stop the job's run, if the engine still has it and answers."""
@@ -194,11 +202,7 @@ class Painter:
             before = store.get_job(tx, hold.job.id, lock=True)
             assert before is not None, "a job is never deleted"
             job = event(before)
-            store.save_job(tx, job)
-            if job.lease is None:
-                began = before.started_at
-                used = (self._clock() - began).total_seconds() if began else 0.0
-                store.save_account(tx, store.lock_account(tx, job.owner_id).settle(job.cost, used))
+            self._ledger.save(tx, before, job, self._clock())
         if job.version != before.version:
             self._publisher.status(job_to_proto(job), hold.epoch)
         return job
@@ -222,7 +226,7 @@ class Painter:
             job = store.get_job(tx, hold.job.id)
         return job is not None and job.cancel_requested
 
-    def _after(self, claimed: Job, ended: Job) -> None:
+    def _after(self, claimed: Job, ended: Job, narration: Narration) -> None:
         """What may be done late, or not at all: the end is already committed."""
         assert claimed.lease is not None
         if ended.discard_pending:
@@ -233,39 +237,6 @@ class Painter:
         if not ended.is_finished:
             self._bell.ring(ended.model)
         self._engine.forget(claimed.lease.prompt_id)
-
-
-def _blame(error: Exception, max_attempts: int) -> tuple[FailureReason, int]:
-    """The reason that an error gives a job, and how many failures end it."""
-    match error:
-        case RunRefused():
-            return FailureReason.ENGINE_REFUSED, 1
-        case RunFailed(kind="out_of_memory"):
-            return FailureReason.OUT_OF_MEMORY, min(OUT_OF_MEMORY_TRIES, max_attempts)
-        case RunFailed():
-            return FailureReason.ENGINE_FAILED, max_attempts if error.retryable else 1
-        case PictureRefused():
-            return FailureReason.RESULT_REFUSED, max_attempts
-        case RunAbandoned():
-            return FailureReason.TIMED_OUT, 1
-    return FailureReason.ENGINE_LOST, max_attempts
-
-
-class _Narration:
-    """Tells a run's events, not more often than anybody can see."""
-
-    def __init__(self, painter: Painter, hold: Hold) -> None:
-        self._painter = painter
-        self._hold = hold
-        self._told_at: dict[type[RunEvent], float] = {}
-
-    def __call__(self, event: RunEvent) -> None:
-        match event:
-            case Started():
-                self._painter.started(self._hold)
-            case Progress() | Preview():
-                now = time.monotonic()
-                is_last = isinstance(event, Progress) and event.step == event.steps
-                if is_last or now - self._told_at.get(type(event), 0.0) >= EVENTS_SECONDS:
-                    self._told_at[type(event)] = now
-                    self._painter.progressed(self._hold, event)
+        if ended.state is State.COMPLETED:
+            self._registration.succeeded()
+            self._learning.learn(ended, narration.lesson())

@@ -1,8 +1,8 @@
 """The bell: Celery messages that wake a slot of a worker.
 
 A message carries no job. It only says that there may be work for a model, on a queue of that model's own; the slot
-that takes it claims from PostgreSQL. A bell that is lost, or rung in vain, costs nothing but time: every slot also
-looks by itself.
+that takes it claims from PostgreSQL, and passes the bell on if somebody else should rather hear it. A bell that is
+lost, or rung in vain, costs nothing but time: every slot also looks by itself.
 """
 
 import queue
@@ -17,6 +17,10 @@ log = structlog.get_logger()
 TASK = "imagegen.paint"
 EXPIRES_SECONDS = 60
 """A bell that nobody took by then says nothing new: the slots have looked thirty times since."""
+
+
+PASSES = 8
+"""How often a bell is passed on: waiting workers are served in turn, so after a few the right one has heard it."""
 
 
 def queue_of(model: str) -> str:
@@ -52,27 +56,27 @@ class Bell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._models: queue.Queue[str | None] = queue.Queue(maxsize=1000)
+        self._rings: queue.Queue[tuple[str, int] | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._ring_on, name="bell", daemon=True)
         self._thread.start()
 
-    def ring(self, model: str) -> None:
+    def ring(self, model: str, passes: int = PASSES) -> None:
         """There may be work for this model."""
         try:
-            self._models.put_nowait(model)
+            self._rings.put_nowait((model, passes))
         except queue.Full:
             log.warning("bell not rung")
 
     def close(self) -> None:
-        self._models.put(None)
+        self._rings.put(None)
         self._thread.join(5)
 
     def _ring_on(self) -> None:
-        while (model := self._models.get()) is not None:
+        while (ring := self._rings.get()) is not None:
             try:
                 # The default exchange routes by the queue's name alone and survives a flushed Redis.
                 self._app.send_task(
-                    TASK, exchange="", routing_key=queue_of(model), expires=EXPIRES_SECONDS, retry=False
+                    TASK, ring, exchange="", routing_key=queue_of(ring[0]), expires=EXPIRES_SECONDS, retry=False
                 )
             except (OperationalError, OSError) as error:
                 log.warning("bell not rung", error=type(error).__name__)

@@ -1,12 +1,11 @@
 """The installed models as the contract shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from imagegen.executor.v1 import model_pb2
 
 from services.executor.domain import (
-    WORKER_PATIENCE,
     Availability,
     ModelUnavailable,
     ModelUnknown,
@@ -16,6 +15,7 @@ from services.executor.domain import (
 )
 from services.executor.domain import availability as availability_of
 from services.executor.engine.model import Model, Parameters
+from services.executor.estimates import Hint
 from services.runtime.protos import to_enum
 
 Models = Mapping[str, Model]
@@ -35,8 +35,10 @@ def parameters_of(model: Model, spec: Spec) -> Parameters:
     )
 
 
-def check_job(models: Models, name: str, spec: Spec, workers: list[Worker], now: datetime) -> Model:
-    """The model of a job that can run. Raises ModelUnknown, ModelUnavailable or ParameterOutOfRange."""
+def check_job(
+    models: Models, name: str, spec: Spec, *, workers: list[Worker], pools: Collection[str], now: datetime
+) -> None:
+    """Let a job pass that can run. Raises ModelUnknown, ModelUnavailable or ParameterOutOfRange."""
     model = models.get(name)
     if model is None:
         raise ModelUnknown(name)
@@ -44,30 +46,31 @@ def check_job(models: Models, name: str, spec: Spec, workers: list[Worker], now:
         model.check(parameters_of(model, spec))
     except ValueError as error:
         raise ParameterOutOfRange(str(error)) from error
-    if availability_of(name, workers, now, WORKER_PATIENCE) is Availability.UNAVAILABLE:
+    if availability_of(name, workers, pools, now) is Availability.UNAVAILABLE:
         raise ModelUnavailable(name, unavailable_reason(model, workers))
-    return model
 
 
-def cost_of(model: Model, spec: Spec) -> float:
-    """First guess of a run's GPU-seconds: the manifest's, scaled by pixels × steps × pictures."""
-    defaults = model.defaults
-    work = spec.width * spec.height * spec.steps * spec.count
-    return model.cost_seconds * work / (defaults.width * defaults.height * defaults.steps)
+def hints_of(models: Models) -> dict[str, Hint]:
+    """What the manifests say of the models' seconds: of a run at the defaults, spread over its work, and of a load."""
+    return {
+        name: Hint(model.cost_seconds / _work_at_defaults(model), model.load_seconds) for name, model in models.items()
+    }
 
 
 def unavailable_reason(model: Model, workers: list[Worker]) -> str:
+    """Names the files that are missing on the worker which comes nearest to having the model."""
     if not workers:
         return "No GPU worker has reported yet."
-    names = ", ".join(f"{file.folder}/{file.file}" for file in model.files)
-    return f"No GPU worker has its files: {names}."
+    missing: list[tuple[str, ...]] = [worker.missing[model.name] for worker in workers if model.name in worker.missing]
+    files = min(missing, key=len) if missing else tuple(f"{file.folder}/{file.file}" for file in model.files)
+    return f"No GPU worker has its files: {', '.join(files)}."
 
 
-def to_proto(model: Model, workers: list[Worker], now: datetime) -> model_pb2.Model:
-    state = availability_of(model.name, workers, now, WORKER_PATIENCE)
+def to_proto(model: Model, workers: list[Worker], pools: Collection[str], now: datetime) -> model_pb2.Model:
+    state = availability_of(model.name, workers, pools, now)
     reason = {
         Availability.AVAILABLE: "",
-        Availability.COLD: "The GPU worker that has it is away; tasks wait for it.",
+        Availability.COLD: "No GPU worker takes it now; tasks wait for one.",
         Availability.UNAVAILABLE: unavailable_reason(model, workers),
     }[state]
     limits, defaults = model.limits, model.defaults
@@ -94,3 +97,8 @@ def to_proto(model: Model, workers: list[Worker], now: datetime) -> model_pb2.Mo
     if limits.cfg is not None:
         message.limits.cfg.CopyFrom(model_pb2.DoubleRange(min=limits.cfg.min, max=limits.cfg.max))
     return message
+
+
+def _work_at_defaults(model: Model) -> float:
+    defaults = model.defaults
+    return float(defaults.width * defaults.height * defaults.steps * defaults.count)

@@ -7,19 +7,36 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from services.executor import store
-from services.executor.domain import WORKER_PATIENCE, EngineId, Job, NotClaimable, PromptId
-from services.executor.fairshare import in_order
+from services.executor.domain import EngineId, Job, NotClaimable, PromptId
+from services.executor.estimates import Estimates
+from services.executor.fairshare import Head, handicap, in_order
+from services.executor.ledger import Ledger
 from services.runtime.database import Database
+
+ROUNDS = 20
+"""Looks at the heads before a slot gives up because others were always faster; the next bell or look tries again."""
+
+COURTESY = timedelta(seconds=1)
+"""How long a job is left to an idle worker that has its model loaded, before one that has not takes it."""
 
 
 class Claims:
     """Claims for one engine. Its own runs that lost their worker come first, then fair share."""
 
     def __init__(
-        self, engine_id: EngineId, database: Database, lease: timedelta, clock: Callable[[], datetime]
+        self,
+        engine_id: EngineId,
+        *,
+        database: Database,
+        ledger: Ledger,
+        estimates: Callable[[], Estimates],
+        lease: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         self._engine_id = engine_id
         self._database = database
+        self._ledger = ledger
+        self._estimates = estimates
         self._lease = lease
         self._clock = clock
 
@@ -33,38 +50,62 @@ class Claims:
                     adopted = job and job.adopt(self._engine_id, now, self._lease)
                 except NotClaimable:
                     continue
-                if adopted:
-                    store.save_job(tx, adopted)
+                if job and adopted:
+                    self._ledger.save(tx, job, adopted, now)
                     return adopted
         return None
 
-    def claim(self, models: frozenset[str], *, ahead: bool) -> Job | None:
-        """The waiting job that fair share puts first among those of these models.
+    def claim(self, models: frozenset[str], *, loaded: str, ahead: bool) -> Job | None:
+        """The waiting job that fair share puts first among those of these models; `loaded` is in the engine's memory.
 
         `ahead`: this engine is painting already, and a second run only keeps it fed. It leaves alone what another
         worker that is idle could begin at once.
         """
-        with self._database.transaction() as tx:
-            now = self._clock()
-            if ahead:
-                models -= store.models_of_idle_workers(tx, now - WORKER_PATIENCE, without=self._engine_id)
-            if not models:
-                return None
-            clock = store.get_clock(tx)
-            for job_id in in_order(store.waiting_heads(tx, models), clock):
-                job = store.lock_unless_taken(tx, job_id)
-                try:
-                    claimed = job and job.claim(self._engine_id, PromptId(uuid4()), now, self._lease)
-                except NotClaimable:
-                    continue
-                if claimed:
-                    _charge(tx, claimed, clock)
-                    store.save_job(tx, claimed)
-                    return claimed
+        for _ in range(ROUNDS):
+            with self._database.transaction() as tx:
+                heads = self._heads(tx, models, loaded=loaded, ahead=ahead)
+                if not heads:
+                    return None
+                for head in heads:
+                    if claimed := self._take(tx, head):
+                        return claimed
         return None
 
+    def could_be_begun_elsewhere(self, model: str) -> bool:
+        """Whether a job of the model waits while another worker that could paint it is idle."""
+        with self._database.transaction() as tx:
+            if not store.waits(tx, model):
+                return False
+            idle = store.idle_workers(tx, self._clock(), without=self._engine_id)
+        return any(model in worker.models for worker in idle)
 
-def _charge(tx: Connection, job: Job, clock: float) -> None:
-    account, v = store.lock_account(tx, job.owner_id).charge(clock, job.cost)
-    store.save_account(tx, account)
-    store.advance_clock(tx, v)
+    def _heads(self, tx: Connection, models: frozenset[str], *, loaded: str, ahead: bool) -> list[Head]:
+        """What this engine may take, in order."""
+        now = self._clock()
+        heads = store.heads(tx, models)
+        if not heads or (not ahead and all(head.model == loaded for head in heads)):
+            idle = []  # nothing that somebody else would rather do
+        else:
+            idle = store.idle_workers(tx, now, without=self._engine_id)
+        if ahead:
+            elsewhere = {model for worker in idle for model in worker.models}
+            heads = [head for head in heads if head.model not in elsewhere]
+        else:
+            elsewhere = {worker.loaded_model for worker in idle} - {loaded}
+            heads = [head for head in heads if head.model not in elsewhere or head.created_at < now - COURTESY]
+        estimates = self._estimates()
+
+        def handicap_of(model: str) -> float:
+            return 0.0 if model == loaded else handicap(estimates.load(model, self._engine_id).p50)
+
+        return in_order(heads, store.get_clock(tx), handicap_of)
+
+    def _take(self, tx: Connection, head: Head) -> Job | None:
+        job = store.lock_unless_taken(tx, head.job_id)
+        if job is None or not job.is_waiting:
+            return None
+        now = self._clock()
+        cost = self._estimates().run(job.model, self._engine_id, job.spec.work).p50
+        claimed = job.claim(self._engine_id, PromptId(uuid4()), cost, now, self._lease)
+        self._ledger.save(tx, job, claimed, now)
+        return claimed

@@ -8,9 +8,12 @@
 A worker holds a job by a lease. `lease_epoch` grows with every lease and fences: an event that comes with an
 older epoch raises LeaseLost and changes nothing. `attempts` counts failures only. `version` grows with every
 change that others can see. Time is an argument; every event returns a new job.
+
+A worker is what it last reported of itself; whether a model can be had, and why a job waits, follows from the workers.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
@@ -38,6 +41,12 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CANCELED: frozenset(),
 }
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+MEMORY_TRIES = 2
+"""ComfyUI unloads everything when memory runs out, so a second try often succeeds and a third does not."""
+
+MOST_ADOPTIONS = 3
+"""A run under which that many workers died is probably what kills them: it is painted anew, and counted."""
 
 
 class FailureReason(StrEnum):
@@ -71,6 +80,11 @@ class JobNotFound(Exception):
         super().__init__("there is no such job")
 
 
+class WorkerNotFound(Exception):
+    def __init__(self) -> None:
+        super().__init__("no worker has this engine id")
+
+
 class LeaseLost(Exception):
     """The worker no longer holds the job; it must write nothing more."""
 
@@ -92,6 +106,11 @@ class Spec:
     seed: int
     count: int
 
+    @property
+    def work(self) -> float:
+        """Pixels × steps × pictures: what a run's length is in proportion to."""
+        return float(self.width * self.height * self.steps * self.count)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -112,9 +131,10 @@ class Lease:
 
 @dataclass(frozen=True)
 class Job:
-    """The work of one task. `cost` is what each claim charges its owner, in GPU-seconds.
+    """The work of one task. `cost` is what its last claim charged its owner, before that a guess, in GPU-seconds.
 
     `origin` is the id of the request that asked for it, for log lines.
+    `adoptions`: workers that took over the present run; `memory_failures`: attempts that ran out of memory.
     `discard_pending`: it ended without success and a worker may have stored pictures that must go.
     """
 
@@ -128,6 +148,8 @@ class Job:
     version: int = 1
     lease_epoch: int = 0
     attempts: int = 0
+    adoptions: int = 0
+    memory_failures: int = 0
     lease: Lease | None = None
     cost: float = 0.0
     cancel_requested: bool = False
@@ -140,24 +162,39 @@ class Job:
     def is_finished(self) -> bool:
         return self.state in TERMINAL
 
-    def claim(self, engine_id: EngineId, prompt_id: PromptId, now: datetime, length: timedelta) -> "Job":
+    @property
+    def is_waiting(self) -> bool:
+        """In the queue: no worker has it."""
+        return self.state is State.PENDING and self.lease is None
+
+    def claim(self, engine_id: EngineId, prompt_id: PromptId, cost: float, now: datetime, length: timedelta) -> "Job":
         """A worker takes a waiting job. Raises NotClaimable."""
-        if self.state is not State.PENDING or self.lease is not None:
+        if not self.is_waiting:
             raise NotClaimable
         lease = Lease(engine_id, prompt_id, now + length)
-        return replace(self, lease=lease, lease_epoch=self.lease_epoch + 1, version=self.version + 1)
+        return replace(
+            self,
+            lease=lease,
+            lease_epoch=self.lease_epoch + 1,
+            cost=cost,
+            adoptions=0,
+            version=self.version + 1,
+        )
 
     def adopt(self, engine_id: EngineId, now: datetime, length: timedelta) -> "Job":
         """The next worker of the same engine takes over an expired lease and keeps its run. Raises NotClaimable."""
         lease = self.lease
         if self.is_finished or lease is None or lease.engine_id != engine_id or lease.expires_at > now:
             raise NotClaimable
-        lease = replace(lease, expires_at=now + length)
-        return replace(self, lease=lease, lease_epoch=self.lease_epoch + 1, version=self.version + 1)
-
-    def renew(self, epoch: int, now: datetime, length: timedelta) -> "Job":
-        """The worker is alive. Nobody else sees a change, so the version stays. Raises LeaseLost."""
-        return replace(self, lease=replace(self._held(epoch), expires_at=now + length))
+        if self.adoptions >= MOST_ADOPTIONS:
+            raise NotClaimable
+        return replace(
+            self,
+            lease=replace(lease, expires_at=now + length),
+            lease_epoch=self.lease_epoch + 1,
+            adoptions=self.adoptions + 1,
+            version=self.version + 1,
+        )
 
     def start(self, epoch: int, now: datetime) -> "Job":
         """The engine began. Raises LeaseLost."""
@@ -182,7 +219,10 @@ class Job:
         return self._wait_again(now)
 
     def fail(self, epoch: int, failure: Failure, tries: int, now: datetime) -> "Job":
-        """The attempt failed. The job waits again until it has failed `tries` times. Raises LeaseLost."""
+        """The attempt failed. The job waits again until it has failed `tries` times, or run out of memory too often.
+
+        Raises LeaseLost.
+        """
         self._held(epoch)
         return self._fail(failure, tries, now)
 
@@ -207,8 +247,10 @@ class Job:
         return self.lease
 
     def _fail(self, failure: Failure, tries: int, now: datetime) -> "Job":
-        failed = replace(self, attempts=self.attempts + 1)
-        if self.cancel_requested or failed.attempts < tries:
+        out_of_memory = self.memory_failures + (failure.reason is FailureReason.OUT_OF_MEMORY)
+        failed = replace(self, attempts=self.attempts + 1, memory_failures=out_of_memory)
+        has_tries = failed.attempts < tries and out_of_memory < MEMORY_TRIES
+        if self.cancel_requested or has_tries:
             return failed._wait_again(now)  # noqa: SLF001 - another job of the same class
         return replace(failed, failure=failure)._end(State.FAILED, now)  # noqa: SLF001 - the same
 
@@ -240,35 +282,85 @@ class Availability(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class WaitingReason(StrEnum):
+    QUEUED = "queued"
+    COLD = "cold"
+    MODEL_LOADING = "model_loading"
+    NO_CAPACITY = "no_capacity"
+    USER_CAP = "user_cap"
+    PAUSED = "paused"
+
+
 WORKER_PATIENCE = timedelta(seconds=8)
 """A worker reports every two seconds; one that missed four reports is away."""
 
+WORKER_MEMORY = timedelta(hours=1)
+"""A worker that has been away for so long is forgotten: nothing more is accepted in the hope of its return."""
 
-class WaitingReason(StrEnum):
-    QUEUED = "queued"
-    NO_CAPACITY = "no_capacity"
+
+class Standing(StrEnum):
+    """Whether a worker takes jobs, and why it does not."""
+
+    ABLE = "able"
+    DRAINED = "drained"
+    QUARANTINED = "quarantined"
+    UNWELL = "unwell"
+    AWAY = "away"
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker as it last reported itself: its engine, which models that engine has the files of, and when."""
+    """A worker as it last reported itself.
+
+    `missing`: of each installed model that its engine cannot paint, the files that are not there, as `folder/file`.
+    `loaded_model`: the model of its last run, "" if not known. `problem`: why it is unwell or in quarantine.
+    `drained` is an operator's word, everything else the worker's own. Memory in bytes.
+    """
 
     engine_id: EngineId
     models: frozenset[str]
-    engine_version: str
-    device: str
-    vram_total: int
-    healthy: bool
     seen_at: datetime
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    loaded_model: str = ""
+    is_loading: bool = False
+    engine_version: str = ""
+    device: str = ""
+    vram_total: int = 0
+    vram_free: int = 0
+    is_well: bool = True
+    problem: str = ""
+    quarantined_until: datetime | None = None
+    drained: bool = False
 
-    def is_able(self, now: datetime, patience: timedelta) -> bool:
-        """Whether it could run a job now."""
-        return self.healthy and now - self.seen_at <= patience
+    def standing(self, now: datetime) -> Standing:
+        if now - self.seen_at > WORKER_PATIENCE:
+            return Standing.AWAY
+        if self.drained:
+            return Standing.DRAINED
+        if not self.is_well:
+            return Standing.UNWELL
+        if self.quarantined_until is not None and now < self.quarantined_until:
+            return Standing.QUARANTINED
+        return Standing.ABLE
+
+    def is_able(self, now: datetime) -> bool:
+        """Whether it takes jobs now."""
+        return self.standing(now) is Standing.ABLE
 
 
-def availability(model: str, workers: list[Worker], now: datetime, patience: timedelta) -> Availability:
-    """A known worker that is away has the model's files still: what waits for it will run."""
+def availability(model: str, workers: Iterable[Worker], pools: Collection[str], now: datetime) -> Availability:
+    """A job waits for a worker that cannot take it now, and for one that a pool can start (`pools`: its models)."""
     having = [worker for worker in workers if model in worker.models]
-    if any(worker.is_able(now, patience) for worker in having):
+    if any(worker.is_able(now) for worker in having):
         return Availability.AVAILABLE
-    return Availability.COLD if having else Availability.UNAVAILABLE
+    return Availability.COLD if having or model in pools else Availability.UNAVAILABLE
+
+
+def waiting_reason(model: str, workers: Iterable[Worker], pools: Collection[str], now: datetime) -> WaitingReason:
+    """Why a job of the model is in the queue."""
+    standings = {worker.standing(now) for worker in workers if model in worker.models}
+    if Standing.ABLE in standings:
+        return WaitingReason.QUEUED
+    if standings - {Standing.AWAY} == {Standing.DRAINED}:
+        return WaitingReason.PAUSED
+    return WaitingReason.COLD if model in pools else WaitingReason.NO_CAPACITY

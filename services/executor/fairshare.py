@@ -1,27 +1,49 @@
 """Who is next: start-time fair queueing in GPU-seconds, ordering owners and not jobs.
 
-On a claim `start = max(owner.vtime, V)` and `owner.vtime = start + cost / weight`, where V is the largest start
-claimed so far. An owner who was idle begins at V: idle time earns no credit. (Goyal, Vin, Cheng: Start-time Fair
-Queuing, SIGCOMM 1996.)
+An owner who had nothing waiting arrives at the clock V: idle time earns no credit. On a claim `start = owner.vtime`
+and then `owner.vtime = start + cost / weight`; V is the largest start claimed so far. The smallest start is next.
+(Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM 1996.)
+
+A job whose model the worker would have to load starts later by a handicap in proportion to that load, so a worker
+changes its model only when somebody has fallen behind by more than the change costs. That is all of model affinity,
+and it is bounded: V moves on while somebody waits, and a start does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from services.executor.domain import JobId, OwnerId
+
+LOADS_WORTH_WAITING = 2.0
+"""How many times the seconds of a load an owner may fall behind before a worker changes its model for them."""
+
+MOST_HANDICAP = 120.0
+"""GPU-seconds. However slow a model loads, an owner does not fall behind further than this."""
+
+MOST_LAG = 2 * MOST_HANDICAP
+"""GPU-seconds that an owner may be behind V: who waited for a model that nobody had catches up by this and no more.
+
+More than the handicap, or else V would drag a waiting owner's start along and the handicap would never be used up.
+"""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An owner's account: virtual time in GPU-seconds per unit of weight."""
+    """An owner's account: virtual time in GPU-seconds per unit of weight; most leases at once, None for no cap."""
 
     owner_id: OwnerId
     vtime: float = 0.0
     weight: float = 1.0
+    running_cap: int | None = None
+
+    def arrive(self, clock: float) -> "Account":
+        """A job comes while none of the owner's waits."""
+        return replace(self, vtime=max(self.vtime, clock))
 
     def charge(self, clock: float, cost: float) -> tuple["Account", float]:
         """Pay for a claim at the clock V; returns the account and the new V."""
-        start = max(self.vtime, clock)
+        start = start_of(self.vtime, clock)
         return replace(self, vtime=start + cost / self.weight), max(clock, start)
 
     def settle(self, estimated: float, used: float) -> "Account":
@@ -31,13 +53,32 @@ class Account:
 
 @dataclass(frozen=True)
 class Head:
-    """The oldest waiting job of one owner for one model."""
+    """The oldest waiting job of one owner for one model, with its owner's virtual time."""
 
     job_id: JobId
+    model: str
     vtime: float
     queue_number: int
+    created_at: datetime
 
 
-def in_order(heads: Iterable[Head], clock: float) -> list[JobId]:
-    """The heads as they should be claimed: smallest start first, among equals the one that came first."""
-    return [head.job_id for head in sorted(heads, key=lambda head: (max(head.vtime, clock), head.queue_number))]
+def start_of(vtime: float, clock: float) -> float:
+    """The start that a claim at the clock V gives."""
+    return max(vtime, clock - MOST_LAG)
+
+
+def handicap(load_seconds: float) -> float:
+    """By how many GPU-seconds a job starts later on a worker that has to load its model."""
+    return min(LOADS_WORTH_WAITING * load_seconds, MOST_HANDICAP)
+
+
+def in_order(heads: Iterable[Head], clock: float, handicap_of: Callable[[str], float]) -> list[Head]:
+    """The heads as a worker should claim them; `handicap_of` a model is zero if the worker has it loaded.
+
+    Among equals the one that came first.
+    """
+
+    def rank(head: Head) -> tuple[float, int]:
+        return start_of(head.vtime, clock) + handicap_of(head.model), head.queue_number
+
+    return sorted(heads, key=rank)

@@ -10,18 +10,19 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.executor import store
-from services.executor.domain import Job, LeaseLost
+from services.executor.domain import Job
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 
 log = structlog.get_logger()
 
 RENEW_SECONDS = 1.0
+WATCH_SECONDS = 0.2
 
 
 @dataclass(eq=False)
 class Hold:
-    """A job in this worker's hands. `stop` ends its run; the flags say why."""
+    """A job in this worker's hands. `stop` ends its run; the flags say why. Times are monotonic seconds."""
 
     job: Job
     valid_until: float
@@ -40,7 +41,7 @@ class LeaseKeeper:
     """Renews every held lease from one thread, and learns there of cancels.
 
     A lease that could not be renewed for its whole length is lost, whatever the reason: another worker may have the
-    job by now.
+    job by now. That is watched from a second thread, because a renewal may hang in a network that is cut off.
     """
 
     def __init__(
@@ -59,14 +60,24 @@ class LeaseKeeper:
         self._holds: set[Hold] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._renew_on, name="leases", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._renew_on, name="leases", daemon=True),
+            threading.Thread(target=self._watch_on, name="lease watch", daemon=True),
+        ]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the threads run that every held job depends on."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(5)
+        for thread in self._threads:
+            thread.join(5)
 
     @contextmanager
     def keep(self, job: Job) -> Iterator[Hold]:
@@ -83,41 +94,47 @@ class LeaseKeeper:
 
     def abandon_all(self) -> None:
         """End every run, so that its job is given back."""
+        for hold in self._held():
+            hold.stop.set()
+
+    def _held(self) -> list[Hold]:
         with self._lock:
-            for hold in self._holds:
-                hold.stop.set()
+            return list(self._holds)
 
     def _renew_on(self) -> None:
         while not self._stopping.wait(RENEW_SECONDS):
-            with self._lock:
-                holds = list(self._holds)
-            for hold in holds:
-                self._renew(hold)
+            for hold in self._held():
+                if not hold.lost:
+                    self._renew(hold)
 
     def _renew(self, hold: Hold) -> None:
-        if hold.lost:
-            return
         asked_at = time.monotonic()
         try:
             with self._database.transaction() as tx:
-                job = store.get_job(tx, hold.job.id, lock=True)
-                assert job is not None, "a job is never deleted"
-                store.save_job(tx, job.renew(hold.epoch, self._clock(), self._length))
-            hold.valid_until = asked_at + self._length.total_seconds()
-            hold.cancel_requested = job.cancel_requested
-        except LeaseLost:
-            hold.lost = True
-        except DependencyUnavailable:
-            hold.lost = time.monotonic() >= hold.valid_until
-        if hold.lost:
-            log.warning("lease lost", job_id=str(hold.job.id), epoch=hold.epoch)
-            hold.stop.set()
-        elif hold.cancel_requested:
-            self._in_background(hold.job)
-        elif time.monotonic() >= hold.ends_at and not hold.timed_out:
-            hold.timed_out = True
-            hold.stop.set()
+                cancel_requested = store.renew_lease(tx, hold.job.id, hold.epoch, self._clock() + self._length)
+        except DependencyUnavailable as error:
+            log.warning("lease not renewed", job_id=str(hold.job.id), error=str(error))
+            return
+        if cancel_requested is None:
+            self._lose(hold)
+            return
+        hold.valid_until = asked_at + self._length.total_seconds()
+        hold.cancel_requested = cancel_requested
+        if cancel_requested:
+            # In the background: an engine that is slow to answer must not hold up the other leases.
+            threading.Thread(target=self._interrupt, args=(hold.job,), name="interrupt", daemon=True).start()
 
-    def _in_background(self, job: Job) -> None:
-        """An engine that is slow to answer must not hold up the other leases."""
-        threading.Thread(target=self._interrupt, args=(job,), name="interrupt", daemon=True).start()
+    def _watch_on(self) -> None:
+        while not self._stopping.wait(WATCH_SECONDS):
+            now = time.monotonic()
+            for hold in self._held():
+                if now >= hold.valid_until and not hold.lost:
+                    self._lose(hold)
+                elif now >= hold.ends_at and not hold.timed_out:
+                    hold.timed_out = True
+                    hold.stop.set()
+
+    def _lose(self, hold: Hold) -> None:
+        hold.lost = True
+        hold.stop.set()
+        log.warning("lease lost", job_id=str(hold.job.id), epoch=hold.epoch)

@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 import structlog
 
 from services.executor.bell import Bell, celery_app
-from services.executor.engine.workflows import load_models
+from services.executor.engine.folder import open_models
 from services.executor.events import EventLog, Publisher
+from services.executor.learning import Learning
+from services.executor.ledger import Ledger
+from services.executor.operators import Operators
+from services.executor.queue_view import QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
-from services.executor.settings import LeaseSettings, ServerSettings
+from services.executor.settings import Pools, QueueSettings, ServerSettings
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.jwks import JwksCache
@@ -22,27 +26,44 @@ log = structlog.get_logger()
 EXPIRY_LOOK_SECONDS = 2.0
 
 
-async def expire_leases(executor: Executor, leases: LeaseSettings) -> None:
+async def expire_leases(executor: Executor, queue: QueueSettings) -> None:
     """Take jobs back from workers that are gone, for ever."""
     while True:
         await asyncio.sleep(EXPIRY_LOOK_SECONDS)
         try:
-            await asyncio.to_thread(executor.expire_leases, leases.grace, leases.max_attempts)
+            await asyncio.to_thread(executor.expire_leases, queue.grace, queue.max_attempts)
         except DependencyUnavailable as error:
             log.warning("leases not looked at", error=str(error))
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def serve() -> None:
     process = start_process("executor")
-    settings, leases = ServerSettings(), LeaseSettings()
+    settings, queue = ServerSettings(), QueueSettings()
     database = Database(settings.database_url)
+    folder, pools = open_models(settings.models_dir), Pools(settings.pool_models)
     publisher = Publisher(settings.redis_url)
     bell = Bell(celery_app(settings.redis_url))
     events = EventLog(settings.redis_url)
-    executor = Executor(database, load_models(settings.models_dir), publisher, bell, lambda: datetime.now(UTC))
+    ledger, learning = Ledger(queue.running_cap), Learning(database, folder)
+    executor = Executor(
+        database=database,
+        folder=folder,
+        pools=pools,
+        ledger=ledger,
+        estimates=learning.estimates,
+        publisher=publisher,
+        bell=bell,
+        clock=now,
+    )
+    operators = Operators(database, ledger, now)
+    view = QueueView(database, learning.estimates, lambda: pools.among(folder.models), now)
     verifier = TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get)
-    server = executor_server(executor, events, verifier, threads=database.connections)
-    background = [asyncio.create_task(events.follow()), asyncio.create_task(expire_leases(executor, leases))]
+    server = executor_server(executor, operators, view, events, verifier, threads=database.connections)
+    background = [asyncio.create_task(events.follow()), asyncio.create_task(expire_leases(executor, queue))]
     try:
         await server.serve(settings.listen)
     finally:

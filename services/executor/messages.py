@@ -3,18 +3,16 @@
 from imagegen.executor.v1 import job_pb2
 
 from services.executor.domain import Failure, Job, Spec, State, WaitingReason
+from services.executor.queue_view import Outlook
 from services.runtime.protos import to_enum, to_timestamp
 
 
-def job_to_proto(
-    job: Job,
-    *,
-    waiting_reason: WaitingReason = WaitingReason.QUEUED,
-    position: int = 0,
-    progress: job_pb2.Progress | None = None,
-) -> job_pb2.Job:
-    """`waiting_reason` and `position` count while the job is pending, `progress` while it is processing."""
-    is_pending = job.state is State.PENDING
+def job_to_proto(job: Job, outlook: Outlook | None = None, progress: job_pb2.Progress | None = None) -> job_pb2.Job:
+    """`outlook` counts until the job has ended, `progress` while it is processing."""
+    outlook = outlook or Outlook()
+    reason: WaitingReason | None = None
+    if job.state is State.PENDING or (job.state is State.PROCESSING and outlook.reason is WaitingReason.MODEL_LOADING):
+        reason = outlook.reason
     return job_pb2.Job(
         id=str(job.id),
         owner_id=str(job.owner_id),
@@ -22,13 +20,16 @@ def job_to_proto(
         state=to_enum(job_pb2.JobState, job.state),
         version=job.version,
         attempts=job.attempts,
-        waiting_reason=to_enum(job_pb2.WaitingReason, waiting_reason if is_pending else None),
-        position=position if is_pending else 0,
+        waiting_reason=to_enum(job_pb2.WaitingReason, reason),
+        position=outlook.position if job.is_waiting else 0,
         progress=progress if job.state is State.PROCESSING else None,
         failure=failure_to_proto(job.failure) if job.failure else None,
         create_time=to_timestamp(job.created_at),
         start_time=to_timestamp(job.started_at),
         finish_time=to_timestamp(job.finished_at),
+        eta=job_pb2.Eta(p50_time=to_timestamp(outlook.p50), p90_time=to_timestamp(outlook.p90))
+        if outlook.p50 and not job.is_finished
+        else None,
     )
 
 

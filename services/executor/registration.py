@@ -1,4 +1,4 @@
-"""A worker reports itself: that it lives, what its engine is, which models that engine has the files of."""
+"""A worker reports itself: that it lives, what its engine is, what it can paint, and what keeps it from painting."""
 
 import threading
 import time
@@ -8,10 +8,11 @@ from datetime import datetime
 import structlog
 
 from services.executor import store
-from services.executor.catalogue import Models
-from services.executor.domain import EngineId, Worker
-from services.executor.engine.comfyui import ComfyUI
-from services.executor.engine.errors import EngineError
+from services.executor.domain import EngineId, JobId, Worker
+from services.executor.engine.comfyui import ComfyUI, EngineInfo
+from services.executor.engine.errors import EngineError, EngineTooOld
+from services.executor.engine.folder import ModelFolder
+from services.executor.health import Health
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 
@@ -19,7 +20,10 @@ log = structlog.get_logger()
 
 REPORT_SECONDS = 2.0
 FILES_SECONDS = 10.0
-"""How late a model file that was added is noticed."""
+"""How late a model file that was added to the engine is noticed."""
+
+_STALLED = "The engine answers but paints no longer; its process must be restarted."
+_QUARANTINED = "Its runs failed again and again."
 
 
 class Registration:
@@ -29,84 +33,154 @@ class Registration:
         self,
         engine_id: EngineId,
         engine: ComfyUI,
-        models: Models,
+        folder: ModelFolder,
         database: Database,
         clock: Callable[[], datetime],
     ) -> None:
         self._engine_id = engine_id
         self._engine = engine
-        self._models = models
+        self._folder = folder
         self._database = database
         self._clock = clock
-        self._servable: frozenset[str] = frozenset()
-        self._healthy = False
-        self._files_read_at = -FILES_SECONDS
-        self._suspected = threading.Event()
+        self._models: frozenset[str] = frozenset()
+        self._missing: dict[str, tuple[str, ...]] = {}
+        self._examined: object = None
+        self._examined_at = 0.0
+        self._info = EngineInfo("", "", 0, 0)
+        self._problem = "It has not answered yet."
+        self._connections = 0
+        self._loaded_model = ""
+        self._is_loading = False
+        self._is_stalled = False
+        self._drained = False
+        self._health = Health()
+        self._health_lock = threading.Lock()
+        self._news = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._report_on, name="registration", daemon=True)
 
     @property
-    def servable(self) -> frozenset[str]:
-        """The models that a slot may claim jobs of now: none while the engine is not well."""
-        return self._servable if self._healthy else frozenset()
+    def loaded_model(self) -> str:
+        """The model of the engine's last run; "" if that is not known."""
+        return self._loaded_model
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the engine's worker thread is dead although its HTTP answers (docs/comfyui-protocol.md §7.1)."""
+        return self._is_stalled
+
+    def claimable(self, held: int) -> frozenset[str]:
+        """The models that a worker which holds so many jobs may claim jobs of now."""
+        may_take = not self._problem and not self._drained and self._health.may_take(held, self._clock())
+        return self._models if may_take else frozenset()
 
     def start(self) -> None:
         """Report once, then go on in the background."""
         self._report()
         self._thread.start()
 
-    def suspect(self) -> None:
-        """A run found the engine away: claim nothing until it has answered again."""
-        self._healthy = False
-        self._files_read_at = -FILES_SECONDS
-        self._suspected.set()
+    def running(self, model: str) -> None:
+        """A run of the model began: it is the one in the engine's memory from now on."""
+        if model != self._loaded_model:
+            self._loaded_model = model
+            self._news.set()
+
+    def loading(self, is_loading: bool) -> None:
+        """The engine reads a model's files, or does so no longer."""
+        if is_loading != self._is_loading:
+            self._is_loading = is_loading
+            self._news.set()
+
+    def suspect(self, *, stalled: bool = False) -> None:
+        """A run found the engine away, or dead though it answers: claim nothing until it is well again."""
+        self._problem = _STALLED if stalled else "A run lost it."
+        self._is_stalled |= stalled
+        self._news.set()
+
+    def succeeded(self) -> None:
+        """A run ended well."""
+        with self._health_lock:
+            self._health = self._health.succeed()
+
+    def failed(self, job_id: JobId) -> None:
+        """A run failed in a way that may be the engine's fault."""
+        with self._health_lock:
+            self._health = self._health.fail(job_id, self._clock())
+        if self._health.is_quarantined(self._clock()):
+            log.warning("engine is in quarantine", until=str(self._health.until))
+            self._news.set()
 
     def stop(self) -> None:
         self._stopping = True
-        self._suspected.set()
+        self._news.set()
         self._thread.join(5)
 
     def _report_on(self) -> None:
         while not self._stopping:
-            self._suspected.wait(REPORT_SECONDS)
-            self._suspected.clear()
+            self._news.wait(REPORT_SECONDS)
+            self._news.clear()
             self._report()
 
     def _report(self) -> None:
         try:
-            healthy, worker = True, self._look()
+            problem = self._look()
+        except EngineTooOld as error:
+            problem = f"ComfyUI is too old: {error.detail}."
         except EngineError as error:
-            healthy, worker = False, None
-            if self._healthy:
-                log.warning("engine is not well", kind=error.kind, detail=error.detail)
-            self._files_read_at = -FILES_SECONDS
+            problem = f"The engine does not answer as ComfyUI does ({error.kind})."
+        if problem != self._problem:
+            if problem:
+                log.warning("engine is not well", problem=problem)
+            else:
+                log.info("engine is well", models=sorted(self._models))
+        self._problem = problem
         try:
             with self._database.transaction() as tx:
-                if worker is not None:
-                    store.save_worker(tx, worker)
-                else:
-                    store.touch_worker(tx, self._engine_id, self._clock(), healthy=healthy)
+                orders = store.save_worker(tx, self._worker())
         except DependencyUnavailable as error:
             log.warning("worker not reported", error=str(error))
-        if healthy and not self._healthy:
-            log.info("engine is well", models=sorted(self._servable))
-        self._healthy = healthy
+            return
+        self._drained = orders.drained
+        with self._health_lock:
+            self._health = self._health.resume(orders.resumed_at)
 
-    def _look(self) -> Worker | None:
-        """The worker as it is now; None if nothing but the time has changed. Raises EngineError."""
-        info = self._engine.probe()
-        if time.monotonic() - self._files_read_at < FILES_SECONDS:
-            return None
-        folders = {file.folder for model in self._models.values() for file in model.files}
-        files = self._engine.files(folders)
-        self._servable = frozenset(name for name, model in self._models.items() if not model.missing(files))
-        self._files_read_at = time.monotonic()
+    def _worker(self) -> Worker:
+        is_quarantined = self._health.is_quarantined(self._clock())
         return Worker(
-            self._engine_id,
-            self._servable,
-            info.version,
-            info.device,
-            info.vram_total,
-            healthy=True,
+            engine_id=self._engine_id,
+            models=self._models,
             seen_at=self._clock(),
+            missing=self._missing,
+            loaded_model=self._loaded_model,
+            is_loading=self._is_loading,
+            engine_version=self._info.version,
+            device=self._info.device,
+            vram_total=self._info.vram_total,
+            vram_free=self._info.vram_free,
+            is_well=not self._problem,
+            problem=self._problem or (_QUARANTINED if is_quarantined else ""),
+            quarantined_until=self._health.until if is_quarantined else None,
         )
+
+    def _look(self) -> str:
+        """What is wrong with the engine, in a sentence; "" if it is well. Raises EngineError."""
+        self._info = self._engine.probe()
+        if self._is_stalled and self._engine.queue_length() > 0:  # a new process has an empty queue
+            return _STALLED
+        self._is_stalled = False
+        if self._engine.connections != self._connections:  # it may have been restarted
+            self._connections = self._engine.connections
+            self._loaded_model, self._is_loading = "", False
+            self._examined = None
+        models = self._folder.models
+        if models is not self._examined or time.monotonic() - self._examined_at >= FILES_SECONDS:
+            files = self._engine.files({file.folder for model in models.values() for file in model.files})
+            lacking = {name: model.missing(files) for name, model in models.items()}
+            self._missing = {
+                name: tuple(f"{file.folder}/{file.file}" for file in absent)
+                for name, absent in lacking.items()
+                if absent
+            }
+            self._models = frozenset(name for name, absent in lacking.items() if not absent)
+            self._examined, self._examined_at = models, time.monotonic()
+        return ""

@@ -1,76 +1,70 @@
 """What the executor does for generation: take jobs, cancel them, tell how they stand."""
 
-import threading
-import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from services.executor import store
 from services.executor.bell import Bell
-from services.executor.catalogue import Models, check_job, cost_of
+from services.executor.catalogue import Models, check_job
 from services.executor.domain import (
-    WORKER_PATIENCE,
-    Availability,
     Job,
     JobId,
     NotClaimable,
     OwnerId,
     Spec,
-    WaitingReason,
     Worker,
-    availability,
     canceled_before_submit,
 )
+from services.executor.engine.folder import ModelFolder
+from services.executor.estimates import Estimates
 from services.executor.events import Publisher
+from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
+from services.executor.settings import Pools
 from services.runtime.calls import request_id
 from services.runtime.database import Database
 
 log = structlog.get_logger()
-
-QUEUE_SNAPSHOT_SECONDS = 1.0
-"""Positions and waiting reasons are as old as this at most, and cost one query in that time however many ask."""
-
-
-@dataclass(frozen=True)
-class QueueSnapshot:
-    """The queue at one moment: each waiting job's place, each model's availability."""
-
-    taken_at: float
-    positions: dict[JobId, int]
-    availability: dict[str, Availability]
-
-    def waiting_reason(self, job: Job) -> WaitingReason:
-        able = job.lease is not None or self.availability.get(job.model) is Availability.AVAILABLE
-        return WaitingReason.QUEUED if able else WaitingReason.NO_CAPACITY
 
 
 class Executor:
     """The use cases of the server. Thread-safe; each opens its own transaction."""
 
     def __init__(
-        self, database: Database, models: Models, publisher: Publisher, bell: Bell, clock: Callable[[], datetime]
+        self,
+        *,
+        database: Database,
+        folder: ModelFolder,
+        pools: Pools,
+        ledger: Ledger,
+        estimates: Callable[[], Estimates],
+        publisher: Publisher,
+        bell: Bell,
+        clock: Callable[[], datetime],
     ) -> None:
         self._database = database
-        self._models = models
+        self._folder = folder
+        self._pools = pools
+        self._ledger = ledger
+        self._estimates = estimates
         self._publisher = publisher
         self._bell = bell
         self._clock = clock
-        self._snapshot = QueueSnapshot(-QUEUE_SNAPSHOT_SECONDS, {}, {})
-        self._snapshot_lock = threading.Lock()
 
     def submit(self, job_id: JobId, owner_id: OwnerId, model_name: str, spec: Spec) -> Job:
         """Queue a job, once. Raises ModelUnknown, ModelUnavailable or ParameterOutOfRange."""
         now = self._clock()
+        models = self._folder.models
         with self._database.transaction() as tx:
             if known := store.get_job(tx, job_id):
                 return known
-            model = check_job(self._models, model_name, spec, store.list_workers(tx), now)
-            job = Job(job_id, owner_id, model_name, spec, now, origin=request_id(), cost=cost_of(model, spec))
-            inserted = store.insert_job(tx, job)
+            workers, pools = store.list_workers(tx, now), self._pools.among(models)
+            check_job(models, model_name, spec, workers=workers, pools=pools, now=now)
+            cost = self._estimates().run(model_name, None, spec.work).p50
+            job = Job(job_id, owner_id, model_name, spec, now, origin=request_id(), cost=cost)
+            inserted = self._ledger.add(tx, job)
         if not inserted:  # another submit, or a cancel, was faster by less than this transaction
             return self._existing(job_id)
         self._publisher.status(job_to_proto(job), job.lease_epoch)
@@ -82,13 +76,16 @@ class Executor:
         now = self._clock()
         with self._database.transaction() as tx:
             known = store.get_job(tx, job_id, lock=True)
-            job = known.request_cancel(now) if known else canceled_before_submit(job_id, owner_id, now)
-            if known is None and not store.insert_job(tx, job):
-                known = store.get_job(tx, job_id, lock=True)
-                assert known is not None
+            if known is None:
+                tombstone = canceled_before_submit(job_id, owner_id, now)
+                if self._ledger.add(tx, tombstone):
+                    job = tombstone
+                else:
+                    known = store.get_job(tx, job_id, lock=True)
+                    assert known is not None
+            if known is not None:
                 job = known.request_cancel(now)
-            if known is not None and job != known:
-                store.save_job(tx, job)
+                self._ledger.save(tx, known, job, now)
         if job != known:
             self._publisher.status(job_to_proto(job), job.lease_epoch)
         return job
@@ -97,17 +94,12 @@ class Executor:
         with self._database.transaction() as tx:
             return store.get_jobs(tx, job_ids)
 
-    def models(self) -> tuple[Models, list[Worker], datetime]:
-        """The installed models, and the workers that decide whether they are available now."""
+    def models(self) -> tuple[Models, list[Worker], Collection[str], datetime]:
+        """The installed models, and the workers and pools that decide whether they are available now."""
+        models = self._folder.models
         with self._database.transaction() as tx:
-            return self._models, store.list_workers(tx), self._clock()
-
-    def queue(self) -> QueueSnapshot:
-        """The queue as it was within the last second."""
-        with self._snapshot_lock:
-            if time.monotonic() - self._snapshot.taken_at >= QUEUE_SNAPSHOT_SECONDS:
-                self._snapshot = self._look_at_queue()
-            return self._snapshot
+            now = self._clock()
+            return models, store.list_workers(tx, now), self._pools.among(models), now
 
     def expire_leases(self, grace: timedelta, max_attempts: int) -> None:
         """Take jobs back from workers that are gone; any number of processes may do so at once."""
@@ -123,7 +115,7 @@ class Executor:
                     job = held.expire(now, grace, max_attempts)
                 except NotClaimable:
                     continue
-                store.save_job(tx, job)
+                self._ledger.save(tx, held, job, now)
             log.warning("lease expired", job_id=str(job.id), state=job.state, attempts=job.attempts)
             self._publisher.status(job_to_proto(job), job.lease_epoch)
             if not job.is_finished:
@@ -134,11 +126,3 @@ class Executor:
             job = store.get_job(tx, job_id)
         assert job is not None, "a job is never deleted"
         return job
-
-    def _look_at_queue(self) -> QueueSnapshot:
-        now = self._clock()
-        with self._database.transaction() as tx:
-            workers = store.list_workers(tx)
-            states = {name: availability(name, workers, now, WORKER_PATIENCE) for name in self._models}
-            able = [name for name, state in states.items() if state is Availability.AVAILABLE]
-            return QueueSnapshot(time.monotonic(), store.queue_positions(tx, able), states)

@@ -5,7 +5,7 @@ import warnings
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from celery import signals
+from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
 
@@ -15,12 +15,15 @@ from services.executor.bell import TASK, Bell, celery_app, queue_of
 from services.executor.claims import Claims
 from services.executor.domain import EngineId, Job
 from services.executor.engine.comfyui import ComfyUI
-from services.executor.engine.workflows import load_models
+from services.executor.engine.folder import ModelFolder, open_models
 from services.executor.events import Publisher
+from services.executor.learning import Learning
 from services.executor.leases import LeaseKeeper
+from services.executor.ledger import Ledger
+from services.executor.liveness import Liveness
 from services.executor.pictures import PictureStore
 from services.executor.registration import Registration
-from services.executor.settings import LeaseSettings, WorkerSettings
+from services.executor.settings import QueueSettings, WorkerSettings
 from services.executor.slots import SLOTS, Slots
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
@@ -47,46 +50,57 @@ def discard_on(database: Database, painter: Painter, stopping: threading.Event) 
 
 def main() -> None:
     start_process("worker")
-    settings, leases = WorkerSettings(), LeaseSettings()
+    settings, queue = WorkerSettings(), QueueSettings()
     engine_id = EngineId(settings.engine_id)
 
     def clock() -> datetime:
         return datetime.now(UTC)
 
     database = Database(settings.database_url)
-    models = load_models(settings.models_dir)
-    engine = ComfyUI(settings.comfyui_url, output_directory=settings.comfyui_output_dir)
+    folder = open_models(settings.models_dir)
+    engine = ComfyUI(settings.comfyui_url, output_directory=settings.comfyui_output_dir, stall=settings.stall_seconds)
     engine.start()
-    registration = Registration(engine_id, engine, models, database, clock)
+    registration = Registration(engine_id, engine, folder, database, clock)
     registration.start()
     app = celery_app(settings.redis_url)
     bell = Bell(app)
     publisher = Publisher(settings.redis_url)
+    learning = Learning(database, folder)
+    ledger = Ledger(queue.running_cap)
 
     def interrupt(job: Job) -> None:
         painter.interrupt(job)
 
-    keeper = LeaseKeeper(database, leases.lease, timedelta(seconds=settings.run_limit_seconds), clock, interrupt)
+    keeper = LeaseKeeper(database, queue.lease, timedelta(seconds=settings.run_limit_seconds), clock, interrupt)
     painter = Painter(
         engine=engine,
-        models=models,
+        folder=folder,
         pictures=PictureStore(channel(settings.results_address), Peer(service_identity("worker"), "results")),
         database=database,
+        ledger=ledger,
         leases=keeper,
+        learning=learning,
         registration=registration,
         publisher=publisher,
         bell=bell,
-        max_attempts=leases.max_attempts,
+        max_attempts=queue.max_attempts,
         clock=clock,
     )
-    slots = Slots(Claims(engine_id, database, leases.lease, clock), registration, painter)
+    claims = Claims(
+        engine_id, database=database, ledger=ledger, estimates=learning.estimates, lease=queue.lease, clock=clock
+    )
+    slots = Slots(claims, registration, painter, bell)
     keeper.start()
     slots.start()
     stopping = threading.Event()
     sweeper = threading.Thread(target=discard_on, args=(database, painter, stopping), name="discard", daemon=True)
     sweeper.start()
-
-    app.task(slots.work, name=TASK)
+    liveness = None
+    if settings.liveness_listen:
+        liveness = Liveness(
+            settings.liveness_listen,
+            {"/engine": lambda: not registration.is_stalled, "/worker": lambda: keeper.is_alive and slots.is_alive},
+        )
 
     def stop_claiming(**_: object) -> None:
         log.info("stopping", grace_seconds=settings.stop_grace_seconds)
@@ -98,9 +112,31 @@ def main() -> None:
     signals.worker_shutting_down.connect(stop_claiming, weak=False)
     if settings.ready_file:
         settings.ready_file.touch()
-    app.conf.task_queues = [Queue(queue_of(name), exchange="", routing_key=queue_of(name)) for name in models]  # type: ignore[no-untyped-call] # kombu has no types
+    hear_bells(app, engine_id, folder, slots)
+    slots.stop_claiming()
+    slots.join()
+    stopping.set()
+    keeper.stop()
+    registration.stop()
+    if liveness is not None:
+        liveness.close()
+    bell.close()
+    publisher.close()
+    engine.close()
+    database.close()
+
+
+def hear_bells(app: Celery, engine_id: EngineId, folder: ModelFolder, slots: Slots) -> None:
+    """Take bells of the installed models until the process is told to stop. One of a model that came later is heard
+    after the next start; until then its jobs are found by looking.
+    """
+    app.task(slots.work, name=TASK)
+    app.conf.task_queues = [  # kombu has no types
+        Queue(queue_of(name), exchange="", routing_key=queue_of(name))  # type: ignore[no-untyped-call]
+        for name in folder.models
+    ]
     warnings.filterwarnings("ignore", category=SecurityWarning)  # messages carry nothing that could run
-    worker = app.Worker(
+    app.Worker(
         pool="threads",
         concurrency=SLOTS,
         hostname=f"worker@{engine_id}",
@@ -109,17 +145,7 @@ def main() -> None:
         without_heartbeat=True,
         loglevel="INFO",
         quiet=True,
-    )
-    worker.start()
-    slots.stop_claiming()
-    slots.join()
-    stopping.set()
-    keeper.stop()
-    registration.stop()
-    bell.close()
-    publisher.close()
-    engine.close()
-    database.close()
+    ).start()
 
 
 if __name__ == "__main__":

@@ -7,30 +7,36 @@ from datetime import UTC, datetime
 
 import grpc
 import pytest
-from imagegen.executor.v1 import executor_service_pb2_grpc
+from imagegen.executor.v1 import executor_service_pb2_grpc, operator_service_pb2_grpc
 
 from services.executor import store
 from services.executor.bell import Bell, celery_app
 from services.executor.domain import Worker
-from services.executor.engine.workflows import load_models
+from services.executor.engine.folder import ModelFolder
 from services.executor.events import EventLog, Publisher
+from services.executor.learning import Learning
+from services.executor.ledger import Ledger
+from services.executor.operators import Operators
+from services.executor.queue_view import QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
-from services.executor.settings import ServerSettings
+from services.executor.settings import MODELS, Pools
 from services.runtime.database import Database
 from tests.executor.builders import ENGINE
 from tests.identities import verifier
 from tests.serving import running
 
-MODELS = load_models(ServerSettings.model_fields["models_dir"].default)
+FOLDER = ModelFolder(MODELS)
 
 
 @dataclass
 class RunningExecutor:
     address: str
     stub: executor_service_pb2_grpc.ExecutorServiceStub
+    operators: operator_service_pb2_grpc.OperatorServiceStub
     database: Database
     executor: Executor
+    view: QueueView
     publisher: Publisher
 
 
@@ -45,8 +51,8 @@ def database(fresh_database) -> Iterator[Database]:
 def register_worker(database) -> Callable[..., None]:
     """Report a worker that has those models."""
 
-    def register(*models: str, healthy: bool = True, seen_at: datetime | None = None) -> None:
-        worker = Worker(ENGINE, frozenset(models), "0.33.0", "test", 0, healthy, seen_at or datetime.now(UTC))
+    def register(*models: str, **reported: object) -> None:
+        worker = Worker(**{"engine_id": ENGINE, "models": frozenset(models), "seen_at": datetime.now(UTC), **reported})
         with database.transaction() as tx:
             store.save_worker(tx, worker)
 
@@ -54,15 +60,40 @@ def register_worker(database) -> Callable[..., None]:
 
 
 @contextmanager
-def serving(database: Database, redis_url: str) -> Iterator[RunningExecutor]:
+def serving(
+    database: Database, redis_url: str, *, pools: str = "", running_cap: int | None = None
+) -> Iterator[RunningExecutor]:
     """One replica of the server."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
     publisher, bell = Publisher(redis_url), Bell(celery_app(redis_url))
-    executor = Executor(database, MODELS, publisher, bell, lambda: datetime.now(UTC))
+    ledger, learning = Ledger(running_cap), Learning(database, FOLDER)
+    executor = Executor(
+        database=database,
+        folder=FOLDER,
+        pools=Pools(pools),
+        ledger=ledger,
+        estimates=learning.estimates,
+        publisher=publisher,
+        bell=bell,
+        clock=now,
+    )
+    view = QueueView(database, learning.estimates, lambda: Pools(pools).among(FOLDER.models), now)
     log = EventLog(redis_url)
-    server = executor_server(executor, log, verifier("executor"), threads=database.connections)
+    operators = Operators(database, ledger, now)
+    server = executor_server(executor, operators, view, log, verifier("executor"), threads=database.connections)
     with running(server, log.follow()) as address, grpc.insecure_channel(address) as channel:
-        stub = executor_service_pb2_grpc.ExecutorServiceStub(channel)
-        yield RunningExecutor(address, stub, database, executor, publisher)
+        yield RunningExecutor(
+            address,
+            executor_service_pb2_grpc.ExecutorServiceStub(channel),
+            operator_service_pb2_grpc.OperatorServiceStub(channel),
+            database,
+            executor,
+            view,
+            publisher,
+        )
     bell.close()
     publisher.close()
 

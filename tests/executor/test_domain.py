@@ -1,6 +1,7 @@
 """The life of a job: every state with every event, then any sequence of events."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,14 +11,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.executor.domain import (
+    MOST_ADOPTIONS,
     TERMINAL,
     TRANSITIONS,
+    Availability,
     EngineId,
+    Failure,
+    FailureReason,
     Job,
     LeaseLost,
     NotClaimable,
     PromptId,
     State,
+    WaitingReason,
+    Worker,
+    availability,
+    waiting_reason,
 )
 from tests.executor.builders import ENGINE, FAILURE, GRACE, LEASE, NOW, a_job
 
@@ -26,9 +35,8 @@ MUCH_LATER = LATER + GRACE
 OTHER_ENGINE = EngineId(uuid4())
 
 EVENTS: dict[str, Callable[[Job], Job]] = {
-    "claim": lambda job: job.claim(ENGINE, PromptId(uuid4()), NOW, LEASE),
+    "claim": lambda job: job.claim(ENGINE, PromptId(uuid4()), 1.0, NOW, LEASE),
     "adopt": lambda job: job.adopt(ENGINE, LATER, LEASE),
-    "renew": lambda job: job.renew(1, NOW, LEASE),
     "start": lambda job: job.start(1, NOW),
     "complete": lambda job: job.complete(1, NOW),
     "cancel": lambda job: job.cancel(1, NOW),
@@ -47,7 +55,6 @@ LOST, NOT = LeaseLost, NotClaimable
 TABLE = {
     "claim": (P, NOT, NOT, NOT),
     "adopt": (NOT, P, R, NOT),
-    "renew": (LOST, P, R, LOST),
     "start": (LOST, R, R, LOST),
     "complete": (LOST, C, C, LOST),
     "cancel": (LOST, X, X, LOST),
@@ -86,7 +93,7 @@ def test_every_event_in_every_state(job, event, expected):
 
 def test_a_worker_with_an_older_epoch_changes_nothing():
     adopted = PAINTING.adopt(ENGINE, LATER, LEASE)
-    for event in ("renew", "start", "complete", "cancel", "give back", "fail, with tries left"):
+    for event in ("start", "complete", "cancel", "give back", "fail, with tries left"):
         with pytest.raises(LeaseLost):
             EVENTS[event](adopted)
 
@@ -117,6 +124,27 @@ def test_an_expired_lease_counts_as_a_failure():
     assert PAINTING.expire(MUCH_LATER, GRACE, 1).state is State.FAILED
 
 
+def test_a_run_that_outlives_its_workers_too_often_is_adopted_no_more():
+    job, now = PAINTING, LATER
+    for _ in range(MOST_ADOPTIONS):
+        job = job.adopt(ENGINE, now, LEASE)
+        now += LEASE
+    with pytest.raises(NotClaimable):
+        job.adopt(ENGINE, now, LEASE)
+    painted_anew = job.expire(now + GRACE, GRACE, 3)
+    assert painted_anew.attempts == 1
+    assert painted_anew.claim(ENGINE, PromptId(uuid4()), 1.0, now, LEASE).adoptions == 0
+
+
+def test_running_out_of_memory_gets_one_retry_whatever_else_has_failed():
+    out_of_memory = Failure(FailureReason.OUT_OF_MEMORY, "The GPU ran out of memory.")
+    lost = PAINTING.fail(1, FAILURE, 4, NOW).claim(ENGINE, PromptId(uuid4()), 1.0, NOW, LEASE)
+    once = lost.fail(2, out_of_memory, 4, NOW)
+    assert (once.state, once.attempts) == (State.PENDING, 2)
+    twice = once.claim(ENGINE, PromptId(uuid4()), 1.0, NOW, LEASE).fail(3, out_of_memory, 4, NOW)
+    assert (twice.state, twice.failure) == (State.FAILED, out_of_memory)
+
+
 def test_giving_back_counts_no_failure():
     assert PAINTING.give_back(1, NOW).attempts == 0
 
@@ -133,6 +161,33 @@ def test_what_ended_without_success_after_a_claim_must_be_discarded():
     assert PAINTING.fail(1, FAILURE, 1, NOW).discard_pending
     assert not PAINTING.complete(1, NOW).discard_pending
     assert not WAITING.request_cancel(NOW).discard_pending
+
+
+HERE = Worker(ENGINE, frozenset({"sd15"}), NOW)
+SOON = NOW + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("workers", "pools", "state", "reason"),
+    [
+        ([HERE], [], "available", "queued"),
+        ([], [], "unavailable", "no_capacity"),
+        ([], ["sd15"], "cold", "cold"),
+        ([replace(HERE, models=frozenset({"sdxl"}))], [], "unavailable", "no_capacity"),
+        ([replace(HERE, seen_at=NOW - timedelta(minutes=5))], [], "cold", "no_capacity"),
+        ([replace(HERE, seen_at=NOW - timedelta(minutes=5))], ["sd15"], "cold", "cold"),
+        ([replace(HERE, drained=True)], [], "cold", "paused"),
+        ([replace(HERE, drained=True)], ["sd15"], "cold", "paused"),
+        ([replace(HERE, is_well=False)], [], "cold", "no_capacity"),
+        ([replace(HERE, is_well=False), replace(HERE, drained=True)], [], "cold", "no_capacity"),
+        ([replace(HERE, quarantined_until=SOON)], [], "cold", "no_capacity"),
+        ([replace(HERE, quarantined_until=NOW)], [], "available", "queued"),
+        ([HERE, replace(HERE, drained=True)], [], "available", "queued"),
+    ],
+)
+def test_whether_a_model_can_be_had_and_why_its_jobs_wait(workers, pools, state, reason):
+    assert availability("sd15", workers, pools, NOW) is Availability(state)
+    assert waiting_reason("sd15", workers, pools, NOW) is WaitingReason(reason)
 
 
 class JobLife(RuleBasedStateMachine):
@@ -160,7 +215,7 @@ class JobLife(RuleBasedStateMachine):
 
     @rule(engine=st.sampled_from([ENGINE, OTHER_ENGINE]))
     def claim(self, engine):
-        self._try(lambda job: job.claim(engine, PromptId(uuid4()), self.now, LEASE))
+        self._try(lambda job: job.claim(engine, PromptId(uuid4()), 1.0, self.now, LEASE))
 
     @rule(engine=st.sampled_from([ENGINE, OTHER_ENGINE]))
     def adopt(self, engine):
@@ -177,12 +232,11 @@ class JobLife(RuleBasedStateMachine):
     @precondition(lambda self: self.job.lease_epoch > 0)
     @rule(
         back=st.integers(0, 1),
-        event=st.sampled_from(["renew", "start", "complete", "cancel", "give_back"]),
+        event=st.sampled_from(["start", "complete", "cancel", "give_back"]),
     )
     def a_worker_writes(self, back, event):
         epoch = self.job.lease_epoch - back
-        arguments = (self.now, LEASE) if event == "renew" else (self.now,)
-        self._try(lambda job: getattr(job, event)(epoch, *arguments))
+        self._try(lambda job: getattr(job, event)(epoch, self.now))
 
     @precondition(lambda self: self.job.lease_epoch > 0)
     @rule(tries=st.integers(1, 4))

@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -14,6 +14,7 @@ from imagegen.executor.v1 import job_pb2, model_pb2
 from services.executor import store
 from services.executor.domain import JobId
 from services.executor.events import EVENTS, INCARNATION
+from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
 from tests.executor.builders import ENGINE, LEASE
 from tests.executor.conftest import serving
@@ -47,22 +48,33 @@ def first_event(executor, job_id, cursor=""):
         events.cancel()
 
 
-def claim(executor, job_id, prompt_id=None):
+def claim(executor, job_id, engine=ENGINE):
     """As a worker would."""
+    return change(executor, job_id, lambda job: job.claim(engine, uuid4(), 1.0, datetime.now(UTC), LEASE))
+
+
+def change(executor, job_id, event):
+    """Apply an event without telling anybody."""
     with executor.database.transaction() as tx:
-        job = store.get_job(tx, JobId(job_id), lock=True)
-        job = job.claim(ENGINE, prompt_id or uuid4(), datetime.now(UTC), LEASE)
-        store.save_job(tx, job)
+        before = store.get_job(tx, JobId(job_id), lock=True)
+        job = event(before)
+        Ledger(None).save(tx, before, job, datetime.now(UTC))
     return job
 
 
 def write(executor, job_id, event):
     """Apply an event and tell it, as a worker would."""
-    with executor.database.transaction() as tx:
-        job = event(store.get_job(tx, JobId(job_id), lock=True))
-        store.save_job(tx, job)
+    job = change(executor, job_id, event)
     executor.publisher.status(job_to_proto(job), job.lease_epoch)
     return job
+
+
+def read(executor, *job_ids):
+    """The jobs as they are shown, with a view of the queue that is not older than this call."""
+    executor.view._look_again_at = 0.0
+    request = pb.BatchGetJobsRequest(job_ids=job_ids)
+    shown = {job.id: job for job in executor.stub.BatchGetJobs(request, metadata=GENERATION, timeout=5).jobs}
+    return [shown[job_id] for job_id in job_ids]
 
 
 def test_a_submitted_job_waits_with_its_place(executor, register_worker):
@@ -127,13 +139,14 @@ def test_only_generation_may_submit(executor, metadata, code):
 
 
 def test_a_model_of_a_worker_that_is_away_is_cold_and_its_jobs_say_why_they_wait(executor, register_worker):
-    register_worker("sd15", seen_at=datetime.now(UTC) - timedelta(minutes=1))
+    missing = {"sdxl": ("checkpoints/sd_xl_base_1.0.safetensors",)}
+    register_worker("sd15", seen_at=datetime.now(UTC) - timedelta(minutes=1), missing=missing)
     models = {
         model.name: model for model in executor.stub.ListModels(pb.ListModelsRequest(), metadata=GENERATION).models
     }
     assert models["sd15"].availability == model_pb2.MODEL_AVAILABILITY_COLD
     assert models["sdxl"].availability == model_pb2.MODEL_AVAILABILITY_UNAVAILABLE
-    assert "sd_xl_base_1.0.safetensors" in models["sdxl"].unavailable_reason
+    assert models["sdxl"].unavailable_reason == "No GPU worker has its files: checkpoints/sd_xl_base_1.0.safetensors."
     assert submit(executor).waiting_reason == job_pb2.WAITING_REASON_NO_CAPACITY
 
 
@@ -142,8 +155,7 @@ def test_positions_follow_fair_share_and_not_arrival(executor, register_worker):
     greedy, light = str(uuid4()), str(uuid4())
     first, second = (submit(executor, owner_id=greedy) for _ in range(2))
     third = submit(executor, owner_id=light)
-    snapshot = executor.executor._look_at_queue()
-    assert [snapshot.positions[JobId(UUID(job.id))] for job in (first, third, second)] == [1, 2, 3]
+    assert [job.position for job in read(executor, first.id, third.id, second.id)] == [1, 2, 3]
 
 
 def test_a_waiting_job_is_canceled_at_once(executor, register_worker):
@@ -251,8 +263,7 @@ def test_a_change_whose_event_was_lost_is_still_told(executor, register_worker):
     job = submit(executor)
     events = watch(executor, job.id)
     next(events)
-    with executor.database.transaction() as tx:
-        store.save_job(tx, store.get_job(tx, JobId(job.id), lock=True).request_cancel(datetime.now(UTC)))
+    change(executor, job.id, lambda job: job.request_cancel(datetime.now(UTC)))
     assert [event.status.state for event in events] == [job_pb2.JOB_STATE_CANCELED]
 
 

@@ -103,6 +103,19 @@ class ComfyUI:
         """
         return _read(self._ask("GET", "/system_stats"), _engine_info)
 
+    @property
+    def connections(self) -> int:
+        """How many times the websocket has been opened."""
+        return self._listener.connections
+
+    def queue_length(self) -> int:
+        """Runs that the engine holds, the running one included.
+
+        Raises:
+            EngineUnavailable: it does not answer.
+        """
+        return _read(self._ask("GET", "/prompt"), lambda body: int(body["exec_info"]["queue_remaining"]))
+
     def files(self, folders: Iterable[str] | None = None) -> Mapping[str, frozenset[str]]:
         """The names of the model files in each of `folders`, or in every folder that the engine has.
 

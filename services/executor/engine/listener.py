@@ -89,6 +89,7 @@ class Listener:
         self._socket: ClientConnection | None = None
         self._client_id = str(uuid4())
         self.heard_at = 0.0
+        self.connections = 0
         self._status_at = 0.0
         self._accepted_at = 0.0
         self._thread = threading.Thread(target=self._stay_connected, name="comfyui-listener", daemon=True)
@@ -157,6 +158,7 @@ class Listener:
 
     def _listen(self, socket: ClientConnection) -> None:
         self._socket = socket
+        self.connections += 1
         self._accepted_at = 0.0
         socket.send(frames.FEATURE_FLAGS)
         self._call_all()

@@ -181,6 +181,7 @@ class Model(_Part):
     limits: Limits
     defaults: Defaults
     cost_seconds: float = Field(gt=0, allow_inf_nan=False)
+    load_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     workflow: Graph
 
     @property

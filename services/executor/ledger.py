@@ -1,0 +1,75 @@
+"""Writing jobs together with what that means for their owners: the heads of their lanes, and what they pay.
+
+Every change of a job that others could claim, or that a worker takes or gives up, is written here, so lanes and
+accounts are true whenever a transaction ends. A job is locked before its owner, the owner before the clock.
+"""
+
+from datetime import datetime
+from enum import Enum, auto
+
+from sqlalchemy import Connection
+
+from services.executor import store
+from services.executor.domain import Job
+from services.executor.fairshare import Account
+
+
+class _Place(Enum):
+    WAITING = auto()
+    HELD = auto()
+    ENDED = auto()
+
+
+class Ledger:
+    """`running_cap`: most jobs of one owner that workers may hold at once, where the owner has no cap of its own."""
+
+    def __init__(self, running_cap: int | None) -> None:
+        self._running_cap = running_cap
+
+    def add(self, tx: Connection, job: Job) -> bool:
+        """Write a new job. False if the id is there already."""
+        if not store.insert_job(tx, job):
+            return False
+        if job.is_waiting:
+            account = store.lock_account(tx, job.owner_id)
+            if not store.has_waiting(tx, job.owner_id):
+                account = account.arrive(store.get_clock(tx))
+                store.save_account(tx, account)
+            self._set_lanes(tx, account, job.model)
+        return True
+
+    def save(self, tx: Connection, before: Job, after: Job, now: datetime) -> None:
+        """Write what an event made of a job that this transaction has locked."""
+        store.save_job(tx, before, after)
+        came, went = _place_of(before), _place_of(after)
+        if came is went:
+            return
+        account = store.lock_account(tx, after.owner_id)
+        if went is _Place.HELD:
+            account, v = account.charge(store.get_clock(tx), after.cost)
+            store.advance_clock(tx, v)
+        elif came is _Place.HELD:
+            account = account.settle(before.cost, _seconds_used(before, now))
+        store.save_account(tx, account)
+        self._set_lanes(tx, account, after.model)
+
+    def save_account(self, tx: Connection, account: Account) -> None:
+        """Write an account that this transaction has locked."""
+        store.save_account(tx, account)
+        self._set_lanes(tx, account, None)
+
+    def _set_lanes(self, tx: Connection, account: Account, model: str | None) -> None:
+        store.set_lanes(tx, account, model, account.running_cap or self._running_cap)
+
+
+def _place_of(job: Job) -> _Place:
+    if job.is_finished:
+        return _Place.ENDED
+    return _Place.WAITING if job.lease is None else _Place.HELD
+
+
+def _seconds_used(job: Job, now: datetime) -> float:
+    """How long an engine worked on a held job; of one whose worker is gone, until its lease ended."""
+    if job.started_at is None or job.lease is None:
+        return 0.0
+    return max(0.0, (min(now, job.lease.expires_at) - job.started_at).total_seconds())

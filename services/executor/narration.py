@@ -1,0 +1,93 @@
+"""What one run tells while it goes on: to watchers, to the worker's report, and to the estimates."""
+
+import time
+from collections.abc import Callable
+
+from services.executor.domain import Job
+from services.executor.engine.events import Loading, Preview, Progress, RunEvent, Started
+from services.executor.estimates import Key
+from services.executor.events import Publisher
+from services.executor.learning import Learning
+from services.executor.registration import Registration
+
+EVENTS_SECONDS = 0.2
+"""At most five progress events and five previews a second and job: more than that nobody can see."""
+
+
+class Narration:
+    """Takes a run's events, in the thread that follows it.
+
+    Attributes:
+        is_whole: whether the run is followed from its beginning, so that its length teaches something.
+        ends_at: when it will probably end, in monotonic seconds; None until it begins.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        registration: Registration,
+        learning: Learning,
+        publisher: Publisher,
+        start: Callable[[], None],
+    ) -> None:
+        """`start` is called once, when the engine begins; what it raises ends the following."""
+        assert job.lease is not None
+        self._job = job
+        self._engine_id = job.lease.engine_id
+        self._registration = registration
+        self._learning = learning
+        self._publisher = publisher
+        self._start = start
+        self._told_at: dict[type[RunEvent], float] = {}
+        self._began_at: float | None = None
+        self._ended_at: float | None = None
+        self._has_loaded = False
+        self.is_whole = True
+        self.ends_at: float | None = None
+
+    def __call__(self, event: RunEvent) -> None:
+        match event:
+            case Started():
+                self._begin()
+            case Loading():
+                self._has_loaded = True
+                self._registration.loading(True)
+            case Progress() | Preview():
+                self._registration.loading(False)
+                now = time.monotonic()
+                is_last = isinstance(event, Progress) and event.step == event.steps
+                if is_last or now - self._told_at.get(type(event), 0.0) >= EVENTS_SECONDS:
+                    self._told_at[type(event)] = now
+                    self._tell(event)
+
+    def lesson(self) -> tuple[Key, float] | None:
+        """What the length of a run teaches that brought its pictures; nothing if it was not seen whole."""
+        if self._began_at is None or self._ended_at is None or not self.is_whole:
+            return None
+        estimates, seconds = self._learning.estimates(), self._ended_at - self._began_at
+        learn = estimates.load_sample if self._has_loaded else estimates.run_sample
+        return learn(self._job.model, self._engine_id, self._job.spec.work, seconds)
+
+    def end(self) -> None:
+        """The run is over, well or not."""
+        if self._began_at is not None:
+            self._ended_at = time.monotonic()
+            self._registration.loading(False)
+
+    def _begin(self) -> None:
+        job, engine_id = self._job, self._engine_id
+        estimates = self._learning.estimates()
+        seconds = estimates.run(job.model, engine_id, job.spec.work).p50
+        if job.model != self._registration.loaded_model:
+            seconds += estimates.load(job.model, engine_id).p50
+        self._began_at = time.monotonic()
+        self.ends_at = self._began_at + seconds
+        self._registration.running(job.model)
+        self._start()
+
+    def _tell(self, event: Progress | Preview) -> None:
+        match event:
+            case Progress(step=step, steps=steps):
+                self._publisher.progress(self._job.id, self._job.lease_epoch, step, steps)
+            case Preview(mime=mime, data=data):
+                self._publisher.preview(self._job.id, self._job.lease_epoch, mime, data)

@@ -1,0 +1,117 @@
+"""The queue as people see it: each unfinished job's place, why it waits, and when it will have ended."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.executor import store
+from services.executor.domain import EngineId, JobId, WaitingReason, Worker, waiting_reason
+from services.executor.estimates import Estimates
+from services.executor.forecast import Forecast, Held, Seat, Unfinished, forecast
+from services.executor.store import Promise, QueuedJob
+from services.runtime.database import Database
+
+LEAST_AGE_SECONDS = 1.0
+"""A view is as old as this at most, and costs one look at the queue in that time however many ask."""
+
+MOST_EFFORT = 0.2
+"""Share of one core that looking at a very long queue may take; a view grows older instead."""
+
+PROMISES = 500
+"""First forecasts written down with one look; later ones follow with the next."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How an unfinished job stands: place (1 is next, 0 none), why it waits, moments of its probable end."""
+
+    position: int = 0
+    reason: WaitingReason = WaitingReason.QUEUED
+    p50: datetime | None = None
+    p90: datetime | None = None
+
+
+class QueueView:
+    """Kept up to date on demand. Thread-safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        estimates: Callable[[], Estimates],
+        pools: Callable[[], Collection[str]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._estimates = estimates
+        self._pools = pools
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._outlooks: dict[JobId, Outlook] = {}
+        self._look_again_at = 0.0
+
+    def outlook(self, job_id: JobId) -> Outlook:
+        """As it was within the last second, or for a very long queue within a few."""
+        with self._lock:
+            began = time.monotonic()
+            if began >= self._look_again_at:
+                self._outlooks = self._look()
+                ended = time.monotonic()
+                self._look_again_at = max(began + LEAST_AGE_SECONDS, ended + (ended - began) / MOST_EFFORT)
+            return self._outlooks.get(job_id, Outlook())
+
+    def _look(self) -> dict[JobId, Outlook]:
+        with self._database.transaction() as tx:
+            now = self._clock()
+            workers = store.list_workers(tx, now)
+            queued = store.unfinished(tx)
+        forecasts = _forecasts(queued, workers, self._estimates(), now)
+        promises = [
+            Promise(job.job_id, told.position, told.raw, now)
+            for job in queued
+            if not job.has_promise and (told := forecasts.get(job.job_id)) and told.raw > 0
+        ]
+        if promises:
+            with self._database.transaction() as tx:
+                store.keep_promises(tx, promises[:PROMISES])
+        reasons = {model: waiting_reason(model, workers, self._pools(), now) for model in {job.model for job in queued}}
+        loading = {worker.engine_id for worker in workers if worker.is_loading}
+        return {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
+
+
+def _forecasts(
+    queued: list[QueuedJob], workers: list[Worker], estimates: Estimates, now: datetime
+) -> dict[JobId, Forecast]:
+    held = [
+        Held(
+            Unfinished(job.job_id, job.model, job.work),
+            job.engine_id,
+            (now - job.started_at).total_seconds() if job.started_at else None,
+        )
+        for job in queued
+        if job.engine_id is not None
+    ]
+    waiting = [
+        Unfinished(job.job_id, job.model, job.work) for job in queued if job.engine_id is None and not job.is_capped
+    ]
+    seats = [Seat(worker.engine_id, worker.models, worker.loaded_model) for worker in workers if worker.is_able(now)]
+    return forecast(seats, held, waiting, estimates)
+
+
+def _outlook(
+    job: QueuedJob,
+    told: Forecast | None,
+    reasons: dict[str, WaitingReason],
+    loading: set[EngineId],
+    now: datetime,
+) -> Outlook:
+    if job.engine_id is not None:
+        reason = WaitingReason.MODEL_LOADING if job.engine_id in loading else WaitingReason.QUEUED
+    elif job.is_capped:
+        reason = WaitingReason.USER_CAP
+    else:
+        reason = reasons[job.model]
+    if told is None:
+        return Outlook(reason=reason)
+    return Outlook(told.position, reason, now + timedelta(seconds=told.p50), now + timedelta(seconds=told.p90))
