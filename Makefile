@@ -13,7 +13,7 @@ SERVICES = $(filter %_service.proto,$(PROTOS))
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var]
+run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var] [SKETCHES=1 | COMFYUI_URL=URL,URL]
 	@$(BIN)/python -m deploy.local --port $(PORT) --data-dir $(DATA_DIR)
 
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch

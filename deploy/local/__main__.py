@@ -1,9 +1,10 @@
 """python -m deploy.local [--port 8080] [--data-dir var]
 
 The environment may put something of the operator's in the place of a part: `AUTH_`, `GENERATION_`, `EXECUTOR_` and
-`RESULTS_DATABASE_URL`, REDIS_URL, COMFYUI_URL, RESULTS_STORE_URL. Other variables with a context's prefix, or with
-GATEWAY_, are its services' settings; SKETCH_STEP_SECONDS and SKETCH_LOAD_SECONDS set the pace of sketch;
-ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door.
+`RESULTS_DATABASE_URL`, REDIS_URL, COMFYUI_URL, RESULTS_STORE_URL. COMFYUI_URL may name several, separated by commas;
+without it, SKETCHES says how many of sketch there are. Each engine gets a worker. Other variables with a context's
+prefix, or with GATEWAY_, are its services' settings; SKETCH_STEP_SECONDS and SKETCH_LOAD_SECONDS set the pace of
+sketch; ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from pathlib import Path
 
 from deploy.local.banner import await_models, banner, register_demo
 from deploy.local.credentials import load_secrets
-from deploy.local.installation import PORTS, Installation
+from deploy.local.engines import EnginesRefused, engines_of
+from deploy.local.installation import Installation, port_names
 from deploy.local.log import Log
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
 from deploy.local.postgres import PostgresError
@@ -34,17 +36,21 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080, help="where it listens on 127.0.0.1 (default: 8080)")
     parser.add_argument("--data-dir", type=Path, default=Path("var"), help="what it keeps (default: var)")
     arguments = parser.parse_args()
+    try:
+        engines = engines_of(os.environ)
+    except EnginesRefused as refusal:
+        sys.exit(str(refusal))
     data = arguments.data_dir.resolve()
     # Others may pass, to a PostgreSQL that runs as nobody (unprivileged.py), but not look around.
     data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    with _locked(data) as lock, reserved_ports(PORTS) as ports:
+    with _locked(data) as lock, reserved_ports(port_names(engines)) as ports:
         try:
             require_free(arguments.port)
         except OSError as error:
             sys.exit(f"Port {arguments.port} cannot be used ({error.strerror}); choose another with --port.")
-        secrets = load_secrets(data / "secrets.json")
-        at = Installation(data, f"{LOOPBACK}:{arguments.port}", ports, secrets, os.environ)
-        for folder in (at.run, at.pictures, at.sketch):
+        secrets = load_secrets(data / "secrets.json", engines)
+        at = Installation(data, f"{LOOPBACK}:{arguments.port}", engines, ports, secrets, os.environ)
+        for folder in (at.run, at.pictures, *(at.sketch(engine) for engine in engines if engine.external is None)):
             folder.mkdir(mode=0o700, exist_ok=True)
         at.postgres.forget_former_run()
         failed = ""

@@ -61,10 +61,10 @@ def await_models(at: Installation) -> None:
 
 
 def banner(at: Installation) -> str:
+    external = [engine.external for engine in at.engines if engine.external is not None]
+    sketches = "sketch" if len(at.engines) == 1 else f"{len(at.engines)} of sketch"
     return _TEXT.substitute(
         url=at.public_url,
         password=at.secrets["demo_password"],
-        engine="sketch: procedural pictures, no neural network"
-        if at.embeds("COMFYUI_URL")
-        else at.settings["COMFYUI_URL"],
+        engine=", ".join(external) or f"{sketches}: procedural pictures, no neural network",
     )

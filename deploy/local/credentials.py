@@ -4,11 +4,12 @@ import base64
 import json
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from deploy.local.engines import Engine
 from deploy.local.files import replace
 
 CONTEXTS = ("auth", "generation", "executor", "results")
@@ -20,6 +21,10 @@ def _key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
+def _engine_id() -> str:
+    return str(uuid.uuid4())
+
+
 _MAKERS: Mapping[str, Callable[[], str]] = {
     "postgres_password": lambda: secrets.token_urlsafe(24),
     **{f"{context}_database_password": lambda: secrets.token_urlsafe(24) for context in CONTEXTS},
@@ -28,14 +33,14 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
     "results_signing_key": _key,
     **{f"{identity}_service_key": _key for identity in IDENTITIES},
     "demo_password": lambda: secrets.token_urlsafe(12),
-    "engine_id": lambda: str(uuid.uuid4()),
 }
 
 
-def load_secrets(path: Path) -> Mapping[str, str]:
+def load_secrets(path: Path, engines: Sequence[Engine]) -> Mapping[str, str]:
     """Reads the secrets, first making those that are missing. The file is for its owner only (0600)."""
     known = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: make() for name, make in _MAKERS.items() if name not in known}
+    makers = {**_MAKERS, **{engine.id_secret: _engine_id for engine in engines}}
+    missing = {name: make() for name, make in makers.items() if name not in known}
     if missing:
         replace(path, json.dumps(known | missing, indent=2))
     return known | missing

@@ -6,17 +6,28 @@ from functools import cached_property
 from pathlib import Path
 
 from deploy.local import credentials
-from deploy.local.credentials import CONTEXTS, IDENTITIES
+from deploy.local.credentials import CONTEXTS
+from deploy.local.engines import Engine
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import Postgres
 
 PROJECT = Path(__file__).resolve().parents[2]
-PORTS = (
-    *("postgres", "valkey", "sketch", "gateway", *CONTEXTS),
-    *(f"{identity}_metrics" for identity in IDENTITIES),
-)
 DATABASE_URLS = tuple(f"{context.upper()}_DATABASE_URL" for context in CONTEXTS)
-_WIRING = ("_LISTEN", "_ADDRESS", "_READY_FILE")  # how processes meet is for the launcher alone to say
+# How processes meet is for the launcher alone to say.
+_WIRING = ("_LISTEN", "_ADDRESS", "_READY_FILE", "_ENGINE_ID")
+
+
+def port_names(engines: Sequence[Engine]) -> Sequence[str]:
+    """Everything that an installation with these engines needs a port for."""
+    return (
+        *("postgres", "valkey", "gateway", *CONTEXTS),
+        *(f"{name}_metrics" for name in ("gateway", *CONTEXTS)),
+        *(
+            name
+            for engine in engines
+            for name in (engine.sketch, f"{engine.worker}_metrics", f"{engine.worker}_liveness")
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -26,13 +37,15 @@ class Installation:
     Attributes:
         data: the data folder.
         public: `host:port` of the public door.
-        ports: a free port on loopback for each of PORTS.
-        given: the caller's environment. REDIS_URL, COMFYUI_URL or all four `X_DATABASE_URL` in it take the place of
-            the embedded part.
+        engines: what `given` asks for.
+        ports: a free port on loopback for each of `port_names(engines)`.
+        given: the caller's environment. REDIS_URL or all four `X_DATABASE_URL` in it take the place of the embedded
+            part.
     """
 
     data: Path
     public: str
+    engines: Sequence[Engine]
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     given: Mapping[str, str]
@@ -50,9 +63,12 @@ class Installation:
     def pictures(self) -> Path:
         return self.data / "pictures"
 
-    @property
-    def sketch(self) -> Path:
-        return self.data / "sketch"
+    def sketch(self, engine: Engine) -> Path:
+        """The folder of what that sketch has painted."""
+        return self.data / engine.sketch
+
+    def engine_url(self, engine: Engine) -> str:
+        return engine.external or f"http://{self.address(engine.sketch)}"
 
     @property
     def postgres(self) -> Postgres:
@@ -83,14 +99,11 @@ class Installation:
 
     @cached_property
     def settings(self) -> Mapping[str, str]:
-        """Every setting of the services by its name: the caller's, or else that of the embedded part."""
+        """Every setting that all services share, by its name: the caller's, or else that of the embedded part."""
         settings = {
             "REDIS_URL": f"redis://:{self.secrets['redis_password']}@{self.address('valkey')}/0",
-            "COMFYUI_URL": f"http://{self.address('sketch')}",
             "AUTH_ENCRYPTION_KEYS": self.secrets["auth_encryption_key"],
-            "EXECUTOR_ENGINE_ID": self.secrets["engine_id"],
             "EXECUTOR_MODELS_DIR": str(PROJECT / "services" / "executor" / "models"),
-            "EXECUTOR_READY_FILE": str(self.run / "worker.ready"),
             "RESULTS_SIGNING_KEY": self.secrets["results_signing_key"],
             "RESULTS_STORE_URL": self.pictures.as_uri(),
             "GATEWAY_LISTEN": self.address("gateway"),

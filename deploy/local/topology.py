@@ -4,12 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from signal import SIGINT
 
 from deploy.envoy.render import render
 from deploy.local import wheels
 from deploy.local.credentials import CONTEXTS
+from deploy.local.engines import Engine
 from deploy.local.files import replace
 from deploy.local.installation import DATABASE_URLS, PROJECT, Installation
 from deploy.local.ports import LOOPBACK
@@ -23,8 +23,7 @@ _NEEDS = {
     "generation": "GENERATION_LISTEN GENERATION_DATABASE_URL AUTH_ADDRESS EXECUTOR_ADDRESS",
     "executor": "EXECUTOR_LISTEN EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR AUTH_ADDRESS REDIS_URL",
     "results": "RESULTS_LISTEN RESULTS_DATABASE_URL RESULTS_STORE_URL RESULTS_SIGNING_KEY AUTH_ADDRESS",
-    "worker": "EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR EXECUTOR_ENGINE_ID EXECUTOR_READY_FILE"
-    " RESULTS_ADDRESS REDIS_URL COMFYUI_URL",
+    "worker": "EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR RESULTS_ADDRESS REDIS_URL",
     "gateway": "GATEWAY_LISTEN AUTH_ADDRESS GENERATION_ADDRESS RESULTS_ADDRESS",
 }
 _SKETCH_OPTIONS = {"SKETCH_STEP_SECONDS": "--step-seconds", "SKETCH_LOAD_SECONDS": "--load-seconds"}
@@ -56,18 +55,22 @@ def _platform(at: Installation) -> Iterator[Process]:
             address=at.address("valkey"),
             prepare=partial(replace, config, _valkey_config(at)),
         )
-    if at.embeds("COMFYUI_URL"):
-        options = ["--port", str(at.ports["sketch"]), "--base-directory", str(at.sketch)]
-        for variable, option in _SKETCH_OPTIONS.items():
-            if variable in at.given:
-                options += [option, at.given[variable]]
-        yield Process(
-            "sketch",
-            _module("services.executor.sketch", *options),
-            _python(at),
-            answers(at.address("sketch"), "/system_stats"),
-            address=at.address("sketch"),
-        )
+    yield from (_sketch(at, engine) for engine in at.engines if engine.external is None)
+
+
+def _sketch(at: Installation, engine: Engine) -> Process:
+    options = ["--port", str(at.ports[engine.sketch]), "--base-directory", str(at.sketch(engine))]
+    for variable, option in _SKETCH_OPTIONS.items():
+        if variable in at.given:
+            options += [option, at.given[variable]]
+    address = at.address(engine.sketch)
+    return Process(
+        engine.sketch,
+        _module("services.executor.sketch", *options),
+        _python(at),
+        answers(address, "/system_stats"),
+        address=address,
+    )
 
 
 def _contexts(at: Installation) -> Iterator[Process]:
@@ -84,19 +87,32 @@ def _contexts(at: Installation) -> Iterator[Process]:
 
 
 def _callers(at: Installation) -> Iterator[Process]:
-    ready_file = Path(at.settings["EXECUTOR_READY_FILE"])
-    yield _service(
+    yield from (_worker(at, engine) for engine in at.engines)
+    address = at.address("gateway")
+    yield _service(at, "gateway", module="gateway.main", ready=answers(address, "/readyz"), address=address)
+
+
+def _worker(at: Installation, engine: Engine) -> Process:
+    ready_file = at.run / f"{engine.worker}.ready"
+    own = {
+        "COMFYUI_URL": at.engine_url(engine),
+        "EXECUTOR_ENGINE_ID": at.secrets[engine.id_secret],
+        "EXECUTOR_LIVENESS_LISTEN": at.address(f"{engine.worker}_liveness"),
+        "EXECUTOR_READY_FILE": str(ready_file),
+    }
+    if engine.external is None:
+        own["COMFYUI_OUTPUT_DIR"] = str(at.sketch(engine) / "output")
+    return _service(
         at,
-        "worker",
+        engine.worker,
+        identity="worker",
         module="services.executor.worker",
         prefixes=("EXECUTOR_", "COMFYUI_"),
-        more={"COMFYUI_OUTPUT_DIR": str(at.sketch / "output")} if at.embeds("COMFYUI_URL") else {},
+        own=own,
         ready=exists(ready_file),
         after=("migrate",),
         prepare=partial(ready_file.unlink, missing_ok=True),
     )
-    address = at.address("gateway")
-    yield _service(at, "gateway", module="gateway.main", ready=answers(address, "/readyz"), address=address)
 
 
 def _door(at: Installation) -> Iterator[Process]:
@@ -123,20 +139,22 @@ def _service(
     name: str,
     *,
     ready: Check,
+    identity: str = "",
     module: str | None = None,
     prefixes: Sequence[str] = (),
-    more: Mapping[str, str] | None = None,
+    own: Mapping[str, str] | None = None,
     after: Sequence[str] = (),
     address: str | None = None,
     prepare: Callable[[], object] | None = None,
 ) -> Process:
+    identity = identity or name
     environment = {
         **_python(at),
         **at.given_for(prefixes or (f"{name.upper()}_",)),
-        **{setting: at.settings[setting] for setting in _NEEDS[name].split()},
-        **(more or {}),
+        **{setting: at.settings[setting] for setting in _NEEDS[identity].split()},
+        **(own or {}),
         "METRICS_LISTEN": at.address(f"{name}_metrics"),
-        f"SERVICE_KEY_{name.upper()}": at.secrets[f"{name}_service_key"],
+        f"SERVICE_KEY_{identity.upper()}": at.secrets[f"{identity}_service_key"],
         "SERVICE_PUBLIC_KEYS": at.public_keys,
     }
     command = _module(module or f"services.{name}.main")

@@ -1,6 +1,7 @@
 """What an installation keeps, what its processes get, and what its operator may replace."""
 
 import base64
+import json
 import re
 import socket
 import stat
@@ -9,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from deploy.local.credentials import IDENTITIES, load_secrets
-from deploy.local.installation import PORTS, Installation
+from deploy.local.engines import MOST_ENGINES, EnginesRefused, engines_of
+from deploy.local.installation import Installation, port_names
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
 from deploy.local.topology import tiers
 
@@ -18,15 +20,18 @@ EXTERNAL_DATABASES = {
     for context in ("AUTH", "GENERATION", "EXECUTOR", "RESULTS")
 }
 
+ONE_SKETCH = engines_of({})
+
 
 @pytest.fixture
 def processes(tmp_path):
     """The process table by name, for a caller's environment."""
 
     def table(**given):
-        secrets = load_secrets(tmp_path / "secrets.json")
-        ports = {name: 20_001 + number for number, name in enumerate(PORTS)}
-        at = Installation(tmp_path, "127.0.0.1:8080", ports, secrets, {"PATH": "/bin", **given})
+        engines = engines_of(given)
+        secrets = load_secrets(tmp_path / "secrets.json", engines)
+        ports = {name: 20_001 + number for number, name in enumerate(port_names(engines))}
+        at = Installation(tmp_path, "127.0.0.1:8080", engines, ports, secrets, {"PATH": "/bin", **given})
         return {process.name: process for tier in tiers(at) for process in tier}
 
     return table
@@ -34,38 +39,49 @@ def processes(tmp_path):
 
 def test_secrets_stay_the_same_and_are_for_their_owner_only(tmp_path):
     path = tmp_path / "secrets.json"
-    first = load_secrets(path)
-    assert load_secrets(path) == first
+    first = load_secrets(path, ONE_SKETCH)
+    assert load_secrets(path, ONE_SKETCH) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_two_installations_share_no_secret(tmp_path):
-    one, other = (load_secrets(tmp_path / name) for name in ("one.json", "other.json"))
+    one, other = (load_secrets(tmp_path / name, ONE_SKETCH) for name in ("one.json", "other.json"))
     assert not set(one.values()) & set(other.values())
+
+
+def test_a_folder_of_an_earlier_version_gets_the_secrets_it_lacks_and_keeps_the_others(tmp_path):
+    path = tmp_path / "secrets.json"
+    path.write_text('{"engine_id": "the known one"}')
+    secrets = load_secrets(path, ONE_SKETCH)
+    assert secrets["engine_id"] == "the known one"
+    assert secrets["worker_service_key"]
+    assert json.loads(path.read_text()) == secrets
 
 
 def test_a_service_is_known_to_all_by_its_public_key(processes):
     table = processes()
     keys = dict(entry.split("=", 1) for entry in table["auth"].environment["SERVICE_PUBLIC_KEYS"].split(","))
     assert keys.keys() == set(IDENTITIES)
-    for name, public in keys.items():
+    for name in table.keys() & keys.keys():
         seed = base64.urlsafe_b64decode(table[name].environment[f"SERVICE_KEY_{name.upper()}"])
         signature = Ed25519PrivateKey.from_private_bytes(seed).sign(b"a token")
-        Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(public)).verify(signature, b"a token")
+        Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(keys[name])).verify(signature, b"a token")
 
 
 def test_no_process_gets_a_secret_of_another(processes, tmp_path):
-    secrets = load_secrets(tmp_path / "secrets.json")
+    table = processes(SKETCHES="2")
+    secrets = json.loads((tmp_path / "secrets.json").read_text())
     allowed = {
         "migrate": {f"{context}_database_password" for context in ("auth", "generation", "executor", "results")},
         "auth": {"auth_service_key", "auth_database_password", "auth_encryption_key"},
         "generation": {"generation_service_key", "generation_database_password"},
         "executor": {"executor_service_key", "executor_database_password", "redis_password"},
         "worker": {"worker_service_key", "executor_database_password", "redis_password", "engine_id"},
+        "worker-2": {"worker_service_key", "executor_database_password", "redis_password", "engine_id-2"},
         "results": {"results_service_key", "results_database_password", "results_signing_key"},
         "gateway": {"gateway_service_key"},
     }
-    for name, process in processes().items():
+    for name, process in table.items():
         visible = " ".join([*process.command, *process.environment.values()])
         known = {secret for secret, value in secrets.items() if value in visible}
         assert known == allowed.get(name, set()), name
@@ -97,6 +113,68 @@ def test_a_callers_setting_reaches_its_own_context_only(processes):
     assert not any("UNRELATED" in process.environment for process in table.values())
 
 
+def test_each_comfyui_of_the_caller_gets_a_worker(processes):
+    table = processes(COMFYUI_URL="http://a.example:8188 , http://b.example:8188")
+    assert not [name for name in table if name.startswith("sketch")]
+    one, other = (table[name].environment for name in ("worker", "worker-2"))
+    assert one["COMFYUI_URL"] == "http://a.example:8188"
+    assert other["COMFYUI_URL"] == "http://b.example:8188"
+    assert_are_apart(one, other)
+    assert one["SERVICE_KEY_WORKER"] == other["SERVICE_KEY_WORKER"]
+    assert "worker-3" not in table
+
+
+def test_each_sketch_has_a_port_a_folder_and_a_worker_of_its_own(processes):
+    table = processes(SKETCHES="2")
+    for sketch, worker in ("sketch", "worker"), ("sketch-2", "worker-2"):
+        command, environment = table[sketch].command, table[worker].environment
+        folder = command[command.index("--base-directory") + 1]
+        assert environment["COMFYUI_URL"] == f"http://{table[sketch].address}"
+        assert environment["COMFYUI_OUTPUT_DIR"] == f"{folder}/output"
+    assert_are_apart(*(table[name].environment for name in ("worker", "worker-2")))
+
+
+def assert_are_apart(one, other):
+    """Two workers differ in all that belongs to a single one."""
+    own = ["COMFYUI_URL", "EXECUTOR_ENGINE_ID", "EXECUTOR_READY_FILE", "EXECUTOR_LIVENESS_LISTEN", "METRICS_LISTEN"]
+    own += ["COMFYUI_OUTPUT_DIR"] if "COMFYUI_OUTPUT_DIR" in one else []
+    assert {name for name in one if one[name] != other.get(name)} == set(own)
+
+
+def test_an_engine_keeps_its_id_from_run_to_run_by_its_position(processes):
+    def ids(**given):
+        table = processes(**given)
+        return [table[name].environment["EXECUTOR_ENGINE_ID"] for name in ("worker", "worker-2") if name in table]
+
+    two = ids(SKETCHES="2")
+    assert ids() == two[:1]
+    assert ids(COMFYUI_URL="http://a.example,http://b.example", EXECUTOR_ENGINE_ID="the caller's") == two
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"COMFYUI_URL": "http://a:8188,http://A:8188/"}, "COMFYUI_URL names http://A:8188/ twice."),
+        ({"COMFYUI_URL": "http://a,http://a:80"}, "COMFYUI_URL names http://a:80 twice."),
+        ({"COMFYUI_URL": "http://a,"}, "COMFYUI_URL: '' is not like http://127.0.0.1:8188."),
+        ({"COMFYUI_URL": "127.0.0.1:8188"}, "COMFYUI_URL: '127.0.0.1:8188' is not like http://127.0.0.1:8188."),
+        ({"COMFYUI_URL": "http://a:port"}, "COMFYUI_URL: 'http://a:port' is not like http://127.0.0.1:8188."),
+        ({"COMFYUI_URL": "http://a http://b"}, "COMFYUI_URL: 'http://a http://b' is not like http://127.0.0.1:8188."),
+        ({"COMFYUI_URL": "http://[::1"}, "COMFYUI_URL: 'http://[::1' is not like http://127.0.0.1:8188."),
+        ({"SKETCHES": "0"}, "SKETCHES must be a number from 1 to 16, not '0'."),
+        ({"SKETCHES": "many"}, "SKETCHES must be a number from 1 to 16, not 'many'."),
+        (
+            {"COMFYUI_URL": ",".join(f"http://a:{port}" for port in range(1, 18))},
+            "COMFYUI_URL names 17 engines; one installation has at most 16.",
+        ),
+    ],
+)
+def test_engines_that_cannot_be_are_refused_with_one_sentence(given, sentence):
+    with pytest.raises(EnginesRefused) as refusal:
+        engines_of(given)
+    assert str(refusal.value) == sentence
+
+
 def test_a_caller_cannot_move_the_internal_addresses(processes):
     table = processes(AUTH_LISTEN="0.0.0.0:1", AUTH_ADDRESS="elsewhere:1")
     assert table["auth"].environment["AUTH_LISTEN"] == table["auth"].address
@@ -109,7 +187,9 @@ def test_sketch_is_as_slow_as_the_caller_wants(processes):
 
 
 def test_two_launchers_never_hold_the_same_port():
-    with reserved_ports(PORTS) as one, reserved_ports(PORTS) as other:
+    names = port_names(engines_of({"SKETCHES": str(MOST_ENGINES)}))
+    with reserved_ports(names) as one, reserved_ports(names) as other:
+        assert one.keys() == set(names)
         assert not set(one.values()) & set(other.values())
         assert all(20_000 <= port < 32_000 for port in [*one.values(), *other.values()])
 

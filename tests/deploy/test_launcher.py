@@ -43,19 +43,19 @@ def project(tmp_path_factory):
     return project
 
 
-def start(project, port, data, **options):
+def start(project, port, data, given=None, **options):
     command = [sys.executable, "-m", "deploy.local", "--port", str(port), "--data-dir", str(data)]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(project)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(project), **(given or {})}
     return subprocess.Popen(command, cwd=project, env=environment, text=True, **options)
 
 
 @contextmanager
-def a_launcher(project, port, data):
+def a_launcher(project, port, data, given=None):
     """A launcher with everything ready, and its log."""
     log = data.with_name("log")
     with (
         log.open("w") as output,
-        start(project, port, data, stdout=output, stderr=output) as launcher,
+        start(project, port, data, given, stdout=output, stderr=output) as launcher,
     ):
         try:
             wait_until(lambda: "Ctrl-C stops everything" in log.read_text() or launcher.poll() is not None, seconds=60)
@@ -67,9 +67,12 @@ def a_launcher(project, port, data):
 
 @pytest.fixture(scope="module")
 def ready(project):
-    """What a launcher said when all was ready, and its data folder."""
+    """What a launcher with two engines said when all was ready, and its data folder."""
     data = project / "var"
-    with reserved_ports(["public"]) as ports, a_launcher(project, ports["public"], data) as (_, log):
+    with (
+        reserved_ports(["public"]) as ports,
+        a_launcher(project, ports["public"], data, {"SKETCHES": "2"}) as (_, log),
+    ):
         yield log, data
 
 
@@ -87,7 +90,7 @@ def test_the_status_file_tells_pids_and_addresses(ready):
     assert httpx.get(f"{status['public_url']}/healthz", trust_env=False).status_code == 200
     assert status["processes"].keys() == {
         *("postgres", "valkey", "sketch", "migrate", "auth", "generation", "executor", "results"),
-        *("worker", "gateway", "envoy"),
+        *("worker", "gateway", "envoy", "sketch-2", "worker-2"),
     }
     for name, process in status["processes"].items():
         assert (process["pid"] is None) == (name == "migrate")
@@ -122,6 +125,15 @@ def test_a_taken_public_port_is_one_clear_line(project, tmp_path):
     assert launcher.returncode == 1
     assert output == ""
     assert error == f"Port {port} cannot be used (Address already in use); choose another with --port.\n"
+
+
+def test_engines_that_cannot_be_are_one_clear_line_and_no_folder(project, tmp_path):
+    data = tmp_path / "var"
+    with start(project, 1, data, {"COMFYUI_URL": "http://a:8188,http://a:8188"}, stderr=subprocess.PIPE) as launcher:
+        _, error = launcher.communicate(timeout=10)
+    assert launcher.returncode == 1
+    assert error == "COMFYUI_URL names http://a:8188 twice.\n"
+    assert not data.exists()
 
 
 def test_a_killed_launcher_can_be_started_again_at_once_and_stops_cleanly(project, tmp_path):
