@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from services.runtime.tokens import AUDIENCE, ServiceIdentity, TokenVerifier, TrustedServices, encode_key
 
-SERVICES = ("auth", "generation", "executor", "worker", "results", "gateway")
+SERVICES = ("auth", "generation", "executor", "worker", "results", "gateway", "operator")
 USER_KID = "test"
 
 _user_key = Ed25519PrivateKey.generate()

@@ -21,6 +21,7 @@ from pathlib import Path
 from deploy.local.banner import await_models, banner, register_demo
 from deploy.local.credentials import load_secrets
 from deploy.local.engines import EnginesRefused, engines_of
+from deploy.local.files import replace
 from deploy.local.installation import Installation, port_names
 from deploy.local.log import Log
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
@@ -53,11 +54,14 @@ def main() -> None:
         for folder in (at.run, at.pictures, *(at.sketch(engine) for engine in engines if engine.external is None)):
             folder.mkdir(mode=0o700, exist_ok=True)
         at.postgres.forget_former_run()
+        operator = at.run / "operator.env"
+        replace(operator, "".join(f"{name}={value}\n" for name, value in at.operator.items()))
         failed = ""
         try:
             asyncio.run(_launch(at, lock))
         except* (StartFailed, PostgresError) as failures:
             failed = "\n".join(map(str, failures.exceptions))
+        operator.unlink(missing_ok=True)
         sys.exit(failed or 0)
 
 

@@ -13,7 +13,7 @@ from deploy.local.engines import Engine
 from deploy.local.files import replace
 
 CONTEXTS = ("auth", "generation", "executor", "results")
-IDENTITIES = (*CONTEXTS, "worker", "gateway")
+IDENTITIES = (*CONTEXTS, "worker", "gateway", "operator")  # the last is a person at a shell, not a process
 
 
 def _key() -> str:

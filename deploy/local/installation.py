@@ -71,6 +71,14 @@ class Installation:
         return engine.external or f"http://{self.address(engine.sketch)}"
 
     @property
+    def operator(self) -> Mapping[str, str]:
+        """The environment in which an operator's command is let in by the executor."""
+        return {
+            "EXECUTOR_ADDRESS": self.address("executor"),
+            "SERVICE_KEY_OPERATOR": self.secrets["operator_service_key"],
+        }
+
+    @property
     def postgres(self) -> Postgres:
         return Postgres(self.data / "postgres", self.ports["postgres"], self.secrets["postgres_password"])
 

@@ -37,6 +37,11 @@ def work():
     _until_stopped()
 
 
+def operate():
+    said = {"address": os.environ.get("EXECUTOR_ADDRESS"), "key": os.environ.get("SERVICE_KEY_OPERATOR")}
+    json.dump({"arguments": sys.argv[1:], **said}, sys.stdout)
+
+
 def sketch():
     _serve_http(int(sys.argv[sys.argv.index("--port") + 1]))
 

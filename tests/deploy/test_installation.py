@@ -54,7 +54,7 @@ def test_a_folder_of_an_earlier_version_gets_the_secrets_it_lacks_and_keeps_the_
     path.write_text('{"engine_id": "the known one"}')
     secrets = load_secrets(path, ONE_SKETCH)
     assert secrets["engine_id"] == "the known one"
-    assert secrets["worker_service_key"]
+    assert secrets["operator_service_key"]
     assert json.loads(path.read_text()) == secrets
 
 

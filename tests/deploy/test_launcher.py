@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ STAND_INS = {
     "services/runtime/migrate.py": "migrate()",
     "services/auth/main.py": "serve_grpc('auth')",
     "services/generation/main.py": "serve_grpc('generation')",
+    "services/executor/__main__.py": "operate()",
     "services/executor/main.py": "serve_grpc('executor')",
     "services/executor/worker.py": "work()",
     "services/executor/sketch.py": "sketch()",
@@ -36,6 +38,7 @@ def project(tmp_path_factory):
     project = tmp_path_factory.mktemp("project")
     shutil.copytree(PROJECT / "deploy", project / "deploy")
     shutil.copy(Path(__file__).with_name("stand_in.py"), project)
+    shutil.copy(PROJECT / "Makefile", project)
     for path, call in STAND_INS.items():
         module = project / path
         module.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +111,37 @@ def test_valkey_wants_its_password(ready):
         assert connection.recv(100).startswith(b"-NOAUTH")
 
 
+def make_executor(project, data):
+    """What `make executor` hands to the command: its arguments, and how it would speak to the executor."""
+    # What `make setup` leaves behind, but with the Python of these tests.
+    environment = project / ".venv"
+    environment.joinpath("bin").mkdir(parents=True, exist_ok=True)
+    environment.joinpath("bin", "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    environment.joinpath("bin", "python").chmod(0o755)
+    project.joinpath("requirements.lock").touch()
+    environment.joinpath("synced").touch()
+    command = ["make", "executor", "DO=workers drain 7", f"DATA_DIR={data}"]
+    path = {"PATH": os.environ["PATH"]}
+    made = subprocess.run(command, cwd=project, env=path, capture_output=True, text=True, check=True, timeout=20)
+    return json.loads(made.stdout)
+
+
+def test_make_executor_speaks_as_the_operator_of_the_running_installation(ready, project):
+    _, data = ready
+    secrets = json.loads((data / "secrets.json").read_text())
+    status = json.loads((data / "run" / "processes.json").read_text())
+    assert make_executor(project, data) == {
+        "arguments": ["workers", "drain", "7"],
+        "address": status["processes"]["executor"]["address"],
+        "key": secrets["operator_service_key"],
+    }
+    assert stat.S_IMODE((data / "run" / "operator.env").stat().st_mode) == 0o600
+
+
+def test_make_executor_runs_without_an_installation(project, tmp_path):
+    assert make_executor(project, tmp_path) == {"arguments": ["workers", "drain", "7"], "address": None, "key": None}
+
+
 def test_a_second_launcher_on_the_same_folder_is_refused(ready, project):
     with reserved_ports(["public"]) as ports:
         _, data = ready
@@ -146,5 +180,6 @@ def test_a_killed_launcher_can_be_started_again_at_once_and_stops_cleanly(projec
             launcher.send_signal(signal.SIGTERM)
             assert launcher.wait(timeout=10) == 0
     assert not (data / "run" / "processes.json").exists()
+    assert not (data / "run" / "operator.env").exists()
     with (data / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
