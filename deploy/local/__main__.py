@@ -20,9 +20,10 @@ from pathlib import Path
 
 from deploy.local.banner import await_models, banner, register_demo
 from deploy.local.credentials import load_secrets
-from deploy.local.engines import EnginesRefused, engines_of
+from deploy.local.engines import Engine, EnginesRefused, engines_of
 from deploy.local.files import replace
 from deploy.local.installation import Installation, port_names
+from deploy.local.liveness import changes, engine_works
 from deploy.local.log import Log
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
 from deploy.local.postgres import PostgresError
@@ -71,18 +72,26 @@ async def _launch(at: Installation, lock: int) -> None:
     status = at.run / "processes.json"
     supervisor = Supervisor(table, status=status, public_url=at.public_url, log=log, lock=lock)
 
-    async def greet() -> None:
+    async def greet_and_report() -> None:
         problem = await asyncio.to_thread(register_demo, at)
         if problem is not None:
             log.write("launcher", f"the demo account could not be registered: {problem}")
         await asyncio.to_thread(await_models, at)
         print(banner(at), flush=True)  # noqa: T201 - without a prefix, to be copied
+        await asyncio.gather(*(_report(at, engine, log) for engine in at.engines if engine.external is not None))
 
-    running = asyncio.create_task(supervisor.run(greet))
+    running = asyncio.create_task(supervisor.run(greet_and_report))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def _report(at: Installation, engine: Engine, log: Log) -> None:
+    """Tells when a ComfyUI of the caller's, which is not the launcher's to restart, stops working and works again."""
+    async for works in changes(engine_works(at.liveness(engine))):
+        change = "works again" if works else "answers, but does not work; restart it"
+        log.write("launcher", f"{engine.external} {change}")
 
 
 @contextmanager

@@ -70,6 +70,10 @@ class Installation:
     def engine_url(self, engine: Engine) -> str:
         return engine.external or f"http://{self.address(engine.sketch)}"
 
+    def liveness(self, engine: Engine) -> str:
+        """Where the engine's worker says whether it works."""
+        return self.address(f"{engine.worker}_liveness")
+
     @property
     def operator(self) -> Mapping[str, str]:
         """The environment in which an operator's command is let in by the executor."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.files import replace
+from deploy.local.liveness import LOOK_SECONDS, Opinion, until_denied_twice
 from deploy.local.log import Log
 from deploy.local.readiness import Check, NotReady
 from deploy.local.watchdog import guarded_group
@@ -35,6 +36,7 @@ class Process:
         address: `host:port` where it listens, if it does.
         prepare: called before each start, in a thread: makes the files that the process reads, and removes those
             by which an earlier run would make it look ready.
+        alive: whether it works, asked from readiness on; a process that does not is killed and started again.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Process:
     address: str | None = None
     prepare: Callable[[], object] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    alive: Opinion | None = None
 
 
 class Supervisor:
@@ -59,6 +62,7 @@ class Supervisor:
         log: Log,
         lock: int,
         grace_seconds: float = 10.0,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         """Names what to run.
 
@@ -70,6 +74,7 @@ class Supervisor:
             log: where the processes' lines go, and the launcher's own.
             lock: a file descriptor that every process inherits.
             grace_seconds: from the signal that asks a process to stop to SIGKILL.
+            look_seconds: between two looks at whether a process works.
         """
         self._tiers = tiers
         self._processes = [process for tier in tiers for process in tier]
@@ -78,6 +83,7 @@ class Supervisor:
         self._log = log
         self._lock = lock
         self._grace_seconds = grace_seconds
+        self._look_seconds = look_seconds
         self._group = 0
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._outputs: set[asyncio.Task[None]] = set()
@@ -142,30 +148,43 @@ class Supervisor:
         self._outputs.add(output)
         output.add_done_callback(self._outputs.discard)
         async with asyncio.TaskGroup() as attempt:
-            probing = attempt.create_task(self._probe(process, child))
+            probing = attempt.create_task(self._look_after(process, child))
             code = await child.wait()
             probing.cancel()
         del self._children[process.name]
         self._write_status()
         return code
 
-    async def _probe(self, process: Process, child: asyncio.subprocess.Process) -> None:
+    async def _look_after(self, process: Process, child: asyncio.subprocess.Process) -> None:
+        """Kills the child if it is not ready in time, or stops working later."""
         if process.ready is None:
             return
         started = time.monotonic()
+        problem = await self._wait_until_ready(process.ready)
+        if problem is not None:
+            self._log.write("launcher", f"{process.name} is not ready in time, killed: {problem}")
+        else:
+            self._log.write("launcher", f"{process.name} ready in {time.monotonic() - started:.1f} s")
+            self._was_ready[process.name].set()
+            if process.alive is None:
+                return
+            await until_denied_twice(process.alive, self._look_seconds)
+            self._log.write("launcher", f"{process.name} does not work though it runs, killed")
+        with suppress(ProcessLookupError):
+            child.kill()
+
+    async def _wait_until_ready(self, ready: Check) -> NotReady | None:
+        """Returns why it is not ready, if it is not in time."""
+        deadline = time.monotonic() + _READY_SECONDS
         while True:
             try:
-                await asyncio.to_thread(process.ready)
-                break
-            except NotReady as reason:
-                if time.monotonic() - started > _READY_SECONDS:
-                    self._log.write("launcher", f"{process.name} is not ready in time, killed: {reason}")
-                    with suppress(ProcessLookupError):
-                        child.kill()
-                    return
+                await asyncio.to_thread(ready)
+            except NotReady as problem:
+                if time.monotonic() > deadline:
+                    return problem
+            else:
+                return None
             await asyncio.sleep(_POLL_SECONDS)
-        self._log.write("launcher", f"{process.name} ready in {time.monotonic() - started:.1f} s")
-        self._was_ready[process.name].set()
 
     async def _stop(self) -> None:
         for tier in reversed(self._tiers):

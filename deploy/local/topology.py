@@ -12,6 +12,7 @@ from deploy.local.credentials import CONTEXTS
 from deploy.local.engines import Engine
 from deploy.local.files import replace
 from deploy.local.installation import DATABASE_URLS, PROJECT, Installation
+from deploy.local.liveness import engine_works
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import Check, answers, connects, exists, has_databases, opens, serves
 from deploy.local.supervisor import Process
@@ -70,6 +71,7 @@ def _sketch(at: Installation, engine: Engine) -> Process:
         _python(at),
         answers(address, "/system_stats"),
         address=address,
+        alive=engine_works(at.liveness(engine)),
     )
 
 
@@ -97,7 +99,7 @@ def _worker(at: Installation, engine: Engine) -> Process:
     own = {
         "COMFYUI_URL": at.engine_url(engine),
         "EXECUTOR_ENGINE_ID": at.secrets[engine.id_secret],
-        "EXECUTOR_LIVENESS_LISTEN": at.address(f"{engine.worker}_liveness"),
+        "EXECUTOR_LIVENESS_LISTEN": at.liveness(engine),
         "EXECUTOR_READY_FILE": str(ready_file),
     }
     if engine.external is None:

@@ -34,7 +34,7 @@ def migrate():
 
 def work():
     Path(os.environ["EXECUTOR_READY_FILE"]).touch()
-    _until_stopped()
+    _serve_http(_port("EXECUTOR_LIVENESS_LISTEN"), _Liveness)
 
 
 def operate():
@@ -47,7 +47,7 @@ def sketch():
 
 
 def gateway():
-    _serve_http(int(os.environ["GATEWAY_LISTEN"].rpartition(":")[2]))
+    _serve_http(_port("GATEWAY_LISTEN"))
 
 
 class _Rest(BaseHTTPRequestHandler):
@@ -87,9 +87,22 @@ class _Rest(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _serve_http(port):
+class _Liveness(BaseHTTPRequestHandler):
+    """The engine is well unless `….denied` lies beside the ready file."""
+
+    def do_GET(self):
+        denied = Path(os.environ["EXECUTOR_READY_FILE"]).with_suffix(".denied").exists()
+        self.send_response(503 if denied and self.path == "/engine" else 200)
+        self.end_headers()
+
+
+def _port(listen):
+    return int(os.environ[listen].rpartition(":")[2])
+
+
+def _serve_http(port, handler=_Rest):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    ThreadingHTTPServer(("127.0.0.1", port), _Rest).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", port), handler).serve_forever()
 
 
 def _until_stopped():

@@ -111,6 +111,33 @@ def test_valkey_wants_its_password(ready):
         assert connection.recv(100).startswith(b"-NOAUTH")
 
 
+def pids(data):
+    processes = json.loads((data / "run" / "processes.json").read_text())["processes"]
+    return {name: process["pid"] for name, process in processes.items()}
+
+
+def test_a_sketch_that_does_not_work_is_replaced_and_nothing_else(ready):
+    _, data = ready
+    before = pids(data)
+    denied = data / "run" / "worker-2.denied"
+    denied.touch()
+    wait_until(lambda: pids(data)["sketch-2"] not in {before["sketch-2"], None})
+    denied.unlink()
+    assert pids(data) == {**before, "sketch-2": pids(data)["sketch-2"]}
+
+
+def test_a_comfyui_that_does_not_work_is_told_of_once(project, tmp_path):
+    data, log = tmp_path / "var", tmp_path / "log"
+    given = {"COMFYUI_URL": "http://comfyui.invalid:8188"}
+    with reserved_ports(["public"]) as ports, a_launcher(project, ports["public"], data, given):
+        denied = data / "run" / "worker.denied"
+        denied.touch()
+        wait_until(lambda: "http://comfyui.invalid:8188 answers, but does not work; restart it" in log.read_text())
+        denied.unlink()
+        wait_until(lambda: "http://comfyui.invalid:8188 works again" in log.read_text())
+    assert log.read_text().count("does not work") == 1
+
+
 def make_executor(project, data):
     """What `make executor` hands to the command: its arguments, and how it would speak to the executor."""
     # What `make setup` leaves behind, but with the Python of these tests.

@@ -50,7 +50,7 @@ class Stage:
         self.lock = (folder / "lock").open("a")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
 
-    def process(self, name, *, behaviour="", after=(), once=False):
+    def process(self, name, *, behaviour="", after=(), once=False, alive=None):
         ready = self.folder / f"{name}.ready"
         return Process(
             name,
@@ -59,6 +59,7 @@ class Stage:
             ready=None if once else exists(ready),
             after=after,
             prepare=partial(ready.unlink, missing_ok=True),
+            alive=alive,
         )
 
     def run(self, *tiers, when_ready=lambda: None):
@@ -71,6 +72,7 @@ class Stage:
             log=Log(names, self.output),
             lock=self.lock.fileno(),
             grace_seconds=0.5,
+            look_seconds=0.01,
         )
 
         async def scene():
@@ -120,6 +122,31 @@ def test_a_crashed_process_is_started_again(stage):
     stage.run([stage.process("service"), stage.process("other")], when_ready=crash)
     assert stage.journal.count("starts service") == 2
     assert stage.journal.count("starts other") == 1
+
+
+def test_a_process_that_runs_without_working_is_killed_and_started_again(stage):
+    said = iter([False, True, False, False])
+
+    def works():
+        assert "is ready engine" in stage.journal
+        return next(said, True)
+
+    def await_second_run():
+        wait_until(lambda: stage.journal.count("is ready engine") == 2)
+
+    stage.run([stage.process("engine", behaviour="stubborn", alive=works)], when_ready=await_second_run)
+    assert b"engine does not work though it runs, killed" in stage.output.getvalue()
+    assert b"engine ended (SIGKILL); again in 0 s" in stage.output.getvalue()
+
+
+def test_a_process_of_which_nobody_knows_goes_on(stage):
+    looks = []
+
+    def nobody_knows():
+        looks.append(1)
+
+    stage.run([stage.process("engine", alive=nobody_knows)], when_ready=lambda: wait_until(lambda: len(looks) > 5))
+    assert stage.journal.count("starts engine") == 1
 
 
 def test_a_process_that_fails_again_and_again_ends_the_start(stage):
