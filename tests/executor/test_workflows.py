@@ -5,6 +5,8 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.executor.engine.model import ModelFile, Parameters
 from services.executor.engine.workflows import ManifestError, load_models
@@ -89,6 +91,66 @@ def test_what_is_not_bound_stays_as_the_workflow_has_it(tiny):
     assert graph["5"]["inputs"]["sampler_name"] == "euler"
 
 
+TEXTS = st.text() | st.sampled_from(
+    [
+        '["4", 0]',
+        '{"class_type": "SaveImage", "inputs": {}}',
+        '{"__value__": ["1", 0]}',
+        "%date:yyyy-MM-dd% %width% %Empty Latent Image.width%",
+        "../../etc/passwd",
+        "C:\\\\windows\\\\..",
+        "\x00\x1b[31m\r\n\x7f\u202e",
+        "🦊" * 25_000,
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    prompt=TEXTS,
+    negative_prompt=TEXTS,
+    width=st.integers(8, 128).map(lambda n: 8 * n),
+    height=st.integers(8, 128).map(lambda n: 8 * n),
+    steps=st.integers(1, 50),
+    cfg=st.floats(1, 20) | st.integers(1, 20),
+    seed=st.integers(0, 2**53 - 1),
+    count=st.integers(1, 4),
+    prompt_id=st.uuids(),
+)
+def test_nothing_but_the_bound_inputs_ever_changes(tiny, prompt_id, **asked):
+    graph = tiny.graph(Parameters(**asked), prompt_id)
+    bound = {(node, name): slot for slot, targets in tiny.bindings for node, name in targets}
+    values = asked | {"filename_prefix": f"imagegen/{prompt_id}/image"}
+    expected = {
+        node: body
+        | {"inputs": {k: values[bound[node, k]] if (node, k) in bound else v for k, v in body["inputs"].items()}}
+        for node, body in WORKFLOW.items()
+    }
+    assert graph == expected
+    # As it goes over the wire: UTF-8 and no NaN.
+    assert json.loads(json.dumps(graph, ensure_ascii=False, allow_nan=False).encode()) == expected
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(slot=st.sampled_from(sorted(vars(ASKED))), value=ANYTHING)
+def test_whatever_comes_as_a_value_is_refused_by_name_or_has_the_type_of_its_input(tiny, slot, value):
+    try:
+        graph = tiny.graph(replace(ASKED, **{slot: value}), PROMPT_ID)
+    except ValueError as error:
+        assert str(error).startswith(f"{slot}: ")
+    else:
+        ((node, name),) = dict(tiny.bindings)[slot]
+        assert graph[node]["inputs"][name] is value
+        assert type(value) in ((int, float) if slot == "cfg" else (type(WORKFLOW[node]["inputs"][name]),))
+
+
 def test_a_graph_shares_nothing_with_the_next_one(tiny):
     tiny.graph(ASKED, PROMPT_ID)["5"]["inputs"]["positive"].append("changed")
     assert tiny.graph(ASKED, PROMPT_ID)["5"]["inputs"]["positive"] == ["2", 0]
@@ -110,6 +172,10 @@ def test_a_prompt_is_plain_text_whatever_it_looks_like(tiny, text):
         ("prompt", ["1", 0]),
         ("prompt", None),
         ("negative_prompt", 3),
+        ("prompt", b"a cat"),
+        ("prompt", {"class_type": "SaveImage"}),
+        ("prompt", "half of a pair: \ud83d"),
+        ("negative_prompt", "\udc00"),
         ("width", 56),
         ("width", 2056),
         ("width", 100),
@@ -123,11 +189,22 @@ def test_a_prompt_is_plain_text_whatever_it_looks_like(tiny, text):
         ("cfg", 20.1),
         ("cfg", float("nan")),
         ("cfg", float("inf")),
+        ("cfg", -float("inf")),
+        ("cfg", 10**400),
+        ("cfg", -1),
         ("cfg", "7"),
         ("cfg", True),
         ("cfg", None),
         ("count", 0),
         ("count", 5),
+        ("width", -64),
+        ("width", 2**64),
+        ("steps", 9.0),
+        ("steps", True),
+        ("count", -1),
+        ("seed", True),
+        ("seed", "11"),
+        ("seed", float("nan")),
         ("seed", -1),
         ("seed", 2**53),
         ("seed", 1.0),
@@ -174,6 +251,11 @@ def test_a_model_misses_the_files_that_the_engine_has_not(tiny):
     assert tiny.missing({}) == [file]
     assert tiny.missing({"checkpoints": frozenset({"other.safetensors"}), "vae": frozenset({file.file})}) == [file]
     assert tiny.missing({"checkpoints": frozenset({file.file})}) == []
+
+
+def test_the_old_names_of_folders_mean_the_new_ones():
+    assert ModelFile(folder="unet", file="x") == ModelFile(folder="diffusion_models", file="x")
+    assert ModelFile(folder="clip", file="x") == ModelFile(folder="text_encoders", file="x")
 
 
 def mistakes(folder):
@@ -230,6 +312,19 @@ def mistakes(folder):
         ("{width: 512, height: 512", "{width: 2048, height: 2048", "tiny.yaml:25: defaults.width: width times height"),
         ("cfg: 7,", "", "tiny.yaml:25: defaults.cfg: must be given"),
         ("cost_seconds: 2", "cost_seconds: 0", "tiny.yaml:26: cost_seconds: "),
+        ("licence: MIT", "licence: 2026-99-99", "tiny.yaml:1: not YAML: "),
+        ("licence: MIT", "licence: &there [*there]", "tiny.yaml:4: licence: "),
+        ("licence: MIT", "licence: &there {in: *there}", "tiny.yaml:1: this manifest or its workflow is nested"),
+        (
+            'filename_prefix: ["6", filename_prefix]',
+            'filename_prefix: ["2", text]',
+            "tiny.yaml:16: bindings.filename_prefix: must be bound to the output node 6",
+        ),
+        (
+            'prompt: ["2", text]',
+            'prompt: [["2", text], ["6", filename_prefix]]',
+            "tiny.yaml:8: bindings.prompt: node 6 saves the pictures: what people write must not name files",
+        ),
     ],
 )
 def test_a_mistake_in_a_manifest_is_told_with_its_line(folder, right, wrong, told):
@@ -252,6 +347,15 @@ def test_a_mistake_in_a_manifest_is_told_with_its_line(folder, right, wrong, tol
             '{\n  "1": {"class_type": "VAEDecode", "inputs": {"vae": ["2", 0]}}\n}',
             "tiny.json:2: node 1: input vae is linked",
         ),
+        *(
+            (
+                f'{{\n  "1": {{"class_type": "VAEDecode", "inputs": {{"vae": {link}}}}}\n}}',
+                "tiny.json:2: node 1: input vae is linked",
+            )
+            for link in ("[1, 0]", '["1", true]', '["1", -1]', '["1", 0.0]', '["1"]', "[[], 0]")
+        ),
+        ('{"1": {"class_type": "KSampler", "inputs": {"cfg": NaN}}}', "tiny.json:1: not JSON: NaN is no number"),
+        ("[" * 100_000, "tiny.yaml:1: this manifest or its workflow is nested"),
     ],
 )
 def test_a_mistake_in_a_workflow_is_told_with_its_line(folder, workflow, told):
@@ -265,6 +369,19 @@ def test_a_file_that_is_no_mapping_is_told_at_its_first_line(folder, text):
     (folder / "tiny.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
     (told,) = mistakes(folder)
     assert told.startswith("tiny.yaml:1: not ")
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_manifest_with_any_typing_error_is_a_model_or_a_mistake(folder, data):
+    where = data.draw(st.integers(0, len(MANIFEST)))
+    typed = data.draw(st.text(alphabet="[]{}:,-&*!?|>'\"#%@` \n\tab019.", max_size=4))
+    dropped = data.draw(st.integers(0, 3))
+    (folder / "tiny.yaml").write_text(MANIFEST[:where] + typed + MANIFEST[where + dropped :], encoding="utf-8")
+    try:
+        load_models(folder)
+    except ManifestError as error:
+        assert all(mistake.file in {"tiny.yaml", "tiny.json"} and mistake.line >= 1 for mistake in error.mistakes)
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(folder):

@@ -1,13 +1,12 @@
 """A model that this service can paint with: a ComfyUI workflow and the places where a request's values go."""
 
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 # ComfyUI's API format: node id -> {"class_type": …, "inputs": {name: literal or [node id, output slot]}}.
 Graph = dict[str, dict[str, Any]]
@@ -34,10 +33,14 @@ class LocalizedText(_Part):
     zh: str = Field(min_length=1)
 
 
+# ComfyUI goes on searching the folders of the old names, but lists their files under the new ones only.
+OLD_FOLDERS = {"clip": "text_encoders", "unet": "diffusion_models"}
+
+
 class ModelFile(_Part):
     """A file that the engine must have: ComfyUI's name of the folder, and the name in it."""
 
-    folder: str = Field(min_length=1)
+    folder: Annotated[str, Field(min_length=1), AfterValidator(lambda folder: OLD_FOLDERS.get(folder, folder))]
     file: str = Field(min_length=1)
 
 
@@ -75,15 +78,15 @@ class Real(_Part):
         return self
 
     def admits(self, value: object) -> bool:
-        return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and self.min <= value <= self.max
-        )
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.min <= value <= self.max
 
     def __str__(self) -> str:
         return f"a number from {self.min:g} to {self.max:g}"
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a string that UTF-8 can carry: half of a surrogate pair is no character."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _as_several(targets: Any) -> Any:
@@ -216,8 +219,8 @@ class Model(_Part):
         """
         # Strictly, because ComfyUI converts what it can: "64" and 64.9 are 64 to it (docs/comfyui-protocol.md §0.2).
         for name in ("prompt", "negative_prompt"):
-            if not isinstance(getattr(parameters, name), str):
-                raise ValueError(f"{name}: must be text")  # noqa: TRY004 -- one kind of error for one kind of mistake
+            if not _is_text(getattr(parameters, name)):
+                raise ValueError(f"{name}: must be text")
         for name, limit in self.limits:
             if isinstance(limit, Whole | Real) and not limit.admits(getattr(parameters, name)):
                 raise ValueError(f"{name}: must be {limit}")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ Place = Sequence[str | int]
 # Plainer than pydantic's own words.
 _REASONS = {"extra_forbidden": "unknown key", "missing": "missing"}
 
+_WRITTEN_BY_PEOPLE = {"prompt", "negative_prompt"}
 _TEXT, _WHOLE, _REAL = (str,), (int,), (int, float)
 _LITERALS: Mapping[str, tuple[type, ...]] = {
     "prompt": _TEXT,
@@ -65,7 +66,7 @@ def load_models(folder: Path) -> Mapping[str, Model]:
     mistakes: list[Mistake] = []
     manifests = sorted(folder.glob("*.yaml"))
     if not manifests:
-        mistakes.append(Mistake(folder.name, 1, "no manifest (*.yaml) in this folder"))
+        mistakes.append(Mistake(str(folder), 1, "no manifest (*.yaml) in this folder"))
     mistakes.extend(
         Mistake(path.name, 1, f"no manifest {path.stem}.yaml beside this workflow")
         for path in sorted(folder.glob("*.json"))
@@ -77,6 +78,8 @@ def load_models(folder: Path) -> Mapping[str, Model]:
             model = manifest.model()
         except ManifestError as error:
             mistakes.extend(error.mistakes)
+        except RecursionError:
+            mistakes.append(Mistake(path.name, 1, "this manifest or its workflow is nested without end"))
         else:
             if model.name in models:
                 mistakes.append(manifest.mistake(["name"], f"another model is called {model.name}"))
@@ -95,7 +98,9 @@ class _Manifest:
             text = path.read_text(encoding="utf-8")
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             self._data = yaml.safe_load(text)
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
+        except OSError as error:
+            raise ManifestError([Mistake(path.name, 1, f"cannot be read: {error.strerror}")]) from error
+        except (ValueError, yaml.YAMLError) as error:  # a ValueError is a text that is not UTF-8, or a day like 99
             mark = getattr(error, "problem_mark", None)
             reason = getattr(error, "problem", None) or str(error)
             line = mark.line + 1 if mark else 1
@@ -158,9 +163,11 @@ def _read_workflow(path: Path) -> Graph:
     """Raises ManifestError."""
     try:
         text = path.read_text(encoding="utf-8")
-        graph = json.loads(text)
+        graph = json.loads(text, parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise ManifestError([Mistake(path.name, 1, "this workflow is missing")]) from error
+    except OSError as error:
+        raise ManifestError([Mistake(path.name, 1, f"cannot be read: {error.strerror}")]) from error
     except ValueError as error:
         raise ManifestError([Mistake(path.name, getattr(error, "lineno", 1), f"not JSON: {error}")]) from error
     if not isinstance(graph, dict) or not graph:
@@ -173,6 +180,10 @@ def _read_workflow(path: Path) -> Graph:
     if mistakes:
         raise ManifestError(mistakes)
     return graph
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def _line_of_key(text: str, key: str) -> int:
@@ -188,8 +199,16 @@ def _node_faults(body: Any, graph: Mapping[str, Any]) -> Iterator[str]:
         yield "no inputs"
     else:
         for name, value in body["inputs"].items():
-            if isinstance(value, list) and not (len(value) == 2 and str(value[0]) in graph):
+            if isinstance(value, list) and not _is_link(value, graph):
                 yield f"input {name} is linked to a node that is not there"
+
+
+def _is_link(value: list[Any], graph: Mapping[str, Any]) -> bool:
+    """Whether a value is [node id, output slot]. The id is text: ComfyUI fails on 1 (docs/comfyui-protocol.md §2)."""
+    match value:
+        case [str(node), int(slot)]:
+            return node in graph and type(slot) is int and slot >= 0
+    return False
 
 
 def _contradictions(model: Model) -> Iterator[tuple[Place, str]]:
@@ -197,6 +216,9 @@ def _contradictions(model: Model) -> Iterator[tuple[Place, str]]:
     yield from _misplaced_bindings(model)
     if model.output_node not in model.workflow:
         yield ["output_node"], f"the workflow has no node {model.output_node}"
+    elif model.output_node not in dict(model.bindings.filename_prefix):
+        # Without it a run may be handed another run's picture (docs/comfyui-protocol.md §7.3).
+        yield ["bindings", "filename_prefix"], f"must be bound to the output node {model.output_node}"
     literals = [value for node in model.workflow.values() for value in node["inputs"].values()]
     for index, file in enumerate(model.files):
         if file.file not in literals:
@@ -228,6 +250,8 @@ def _misplaced_bindings(model: Model) -> Iterator[tuple[Place, str]]:
             elif type(inputs[name]) not in _LITERALS[slot]:
                 kind = type(inputs[name]).__name__
                 yield place, f"input {name} of node {node} is of type {kind}"
+            elif node == model.output_node and slot in _WRITTEN_BY_PEOPLE:
+                yield place, f"node {node} saves the pictures: what people write must not name files"
             elif (node, name) in taken:
                 yield place, f"input {name} of node {node} is bound to {taken[node, name]} too"
             taken[node, name] = slot
