@@ -258,6 +258,12 @@ def test_the_old_names_of_folders_mean_the_new_ones():
     assert ModelFile(folder="clip", file="x") == ModelFile(folder="text_encoders", file="x")
 
 
+def test_loading_is_guessed_to_take_ten_seconds_unless_the_manifest_says_otherwise(folder, tiny):
+    assert tiny.load_seconds == 10
+    (folder / "tiny.yaml").write_text(MANIFEST + "load_seconds: 2.5\n", encoding="utf-8")
+    assert load_models(folder)["tiny"].load_seconds == 2.5
+
+
 def mistakes(folder):
     with pytest.raises(ManifestError) as error:
         load_models(folder)
@@ -312,6 +318,8 @@ def mistakes(folder):
         ("{width: 512, height: 512", "{width: 2048, height: 2048", "tiny.yaml:25: defaults.width: width times height"),
         ("cfg: 7,", "", "tiny.yaml:25: defaults.cfg: must be given"),
         ("cost_seconds: 2", "cost_seconds: 0", "tiny.yaml:26: cost_seconds: "),
+        ("cost_seconds: 2", "cost_seconds: 2\nload_seconds: 0", "tiny.yaml:27: load_seconds: "),
+        ("cost_seconds: 2", "cost_seconds: 2\nload_seconds: soon", "tiny.yaml:27: load_seconds: "),
         ("licence: MIT", "licence: 2026-99-99", "tiny.yaml:1: not YAML: "),
         ("licence: MIT", "licence: &there [*there]", "tiny.yaml:4: licence: "),
         ("licence: MIT", "licence: &there {in: *there}", "tiny.yaml:1: this manifest or its workflow is nested"),

@@ -171,6 +171,7 @@ class Model(_Part):
         limits: what may be asked for.
         defaults: what is not asked for.
         cost_seconds: about how many seconds of a GPU one picture at the defaults takes; a first guess for the queue.
+        load_seconds: about how many seconds an engine takes to load the weights; a first guess for the queue.
         workflow: the graph to fill in.
     """
 
