@@ -128,6 +128,15 @@ class ComfyUI:
             folders = _read(self._ask("GET", "/models"), _names)
         return {folder: self._files_in(folder) for folder in folders}
 
+    def node_info(self, class_type: str) -> Mapping[str, Any] | None:
+        """What the engine declares of a node class, as in GET /object_info; None if it has no such class.
+
+        Raises:
+            EngineUnavailable: it does not answer.
+        """
+        answer = self._ask("GET", f"/object_info/{quote(class_type, safe='')}")
+        return _read(answer, lambda body: dict(body[class_type]) if body else None)
+
     def find(self, prompt_id: UUID) -> RunState | None:
         """The engine's record of a run; None if it does not know it (it was lost, or never came there).
 
