@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.executor import store
-from services.executor.domain import EngineId, JobId, WaitingReason, Worker, waiting_reason
+from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
 from services.executor.estimates import Estimates
 from services.executor.forecast import Forecast, Held, Seat, Unfinished, forecast
 from services.executor.store import Promise, QueuedJob
@@ -48,20 +48,25 @@ class QueueView:
         self._pools = pools
         self._clock = clock
         self._lock = threading.Lock()
+        self._workers: list[Worker] = []
         self._outlooks: dict[JobId, Outlook] = {}
         self._look_again_at = 0.0
 
-    def outlook(self, job_id: JobId) -> Outlook:
-        """As it was within the last second, or for a very long queue within a few."""
+    def outlook(self, job: Job) -> Outlook:
+        """Of an unfinished job, as it was within the last second, or for a very long queue within a few.
+
+        One that came since has no place yet.
+        """
         with self._lock:
             began = time.monotonic()
             if began >= self._look_again_at:
-                self._outlooks = self._look()
+                self._look()
                 ended = time.monotonic()
                 self._look_again_at = max(began + LEAST_AGE_SECONDS, ended + (ended - began) / MOST_EFFORT)
-            return self._outlooks.get(job_id, Outlook())
+            seen = self._outlooks.get(job.id)
+            return seen or Outlook(reason=waiting_reason(job.model, self._workers, self._pools(), self._clock()))
 
-    def _look(self) -> dict[JobId, Outlook]:
+    def _look(self) -> None:
         with self._database.transaction() as tx:
             now = self._clock()
             workers = store.list_workers(tx, now)
@@ -77,7 +82,8 @@ class QueueView:
                 store.keep_promises(tx, promises[:PROMISES])
         reasons = {model: waiting_reason(model, workers, self._pools(), now) for model in {job.model for job in queued}}
         loading = {worker.engine_id for worker in workers if worker.is_loading}
-        return {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
+        self._workers = workers
+        self._outlooks = {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
 
 
 def _forecasts(

@@ -117,7 +117,7 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
     def _shown(self, job: Job) -> job_pb2.Job:
         if job.is_finished:
             return job_to_proto(job)
-        return job_to_proto(job, self._queue.outlook(job.id), self._log.progress_of(job.id))
+        return job_to_proto(job, self._queue.outlook(job), self._log.progress_of(job.id))
 
 
 class OperatorServicer(operator_service_pb2_grpc.OperatorServiceServicer):
