@@ -48,17 +48,17 @@ def first_event(executor, job_id, cursor=""):
         events.cancel()
 
 
-def claim(executor, job_id, engine=ENGINE):
+def claim(executor, job_id, cap=None):
     """As a worker would."""
-    return change(executor, job_id, lambda job: job.claim(engine, uuid4(), 1.0, datetime.now(UTC), LEASE))
+    return change(executor, job_id, lambda job: job.claim(ENGINE, uuid4(), 1.0, datetime.now(UTC), LEASE), cap)
 
 
-def change(executor, job_id, event):
+def change(executor, job_id, event, cap=None):
     """Apply an event without telling anybody."""
     with executor.database.transaction() as tx:
         before = store.get_job(tx, JobId(job_id), lock=True)
         job = event(before)
-        Ledger(None).save(tx, before, job, datetime.now(UTC))
+        Ledger(cap).save(tx, before, job, datetime.now(UTC))
     return job
 
 
