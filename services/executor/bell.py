@@ -1,8 +1,8 @@
 """The bell: Celery messages that wake a slot of a worker.
 
-A message carries no job. It only says that there may be work for a model, on a queue of that model's own; the slot
-that takes it claims from PostgreSQL, and passes the bell on if somebody else should rather hear it. A bell that is
-lost, or rung in vain, costs nothing but time: every slot also looks by itself.
+A message carries no job. It only says that there may be work for a model, on a queue of that model's own or, to one
+worker, on that worker's; the slot that takes it claims from PostgreSQL. A bell that is lost, or rung in vain, costs
+nothing but time: every slot also looks by itself.
 """
 
 import queue
@@ -12,6 +12,8 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from services.executor.domain import EngineId
+
 log = structlog.get_logger()
 
 TASK = "imagegen.paint"
@@ -19,12 +21,14 @@ EXPIRES_SECONDS = 60
 """A bell that nobody took by then says nothing new: the slots have looked thirty times since."""
 
 
-PASSES = 8
-"""How often a bell is passed on: waiting workers are served in turn, so after a few the right one has heard it."""
-
-
-def queue_of(model: str) -> str:
+def bell_of_model(model: str) -> str:
+    """The queue of a model's bell: every worker that can paint it listens there."""
     return f"imagegen.paint.{model}"
+
+
+def bell_of_engine(engine_id: EngineId) -> str:
+    """The queue of one worker's own bell."""
+    return f"imagegen.worker.{engine_id}"
 
 
 def celery_app(redis_url: str) -> Celery:
@@ -56,27 +60,34 @@ class Bell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._rings: queue.Queue[tuple[str, int] | None] = queue.Queue(maxsize=1000)
+        self._rings: queue.Queue[tuple[str, str, bool] | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._ring_on, name="bell", daemon=True)
         self._thread.start()
 
-    def ring(self, model: str, passes: int = PASSES) -> None:
+    def ring(self, model: str) -> None:
         """There may be work for this model."""
-        try:
-            self._rings.put_nowait((model, passes))
-        except queue.Full:
-            log.warning("bell not rung")
+        self._put(bell_of_model(model), model, is_call=False)
+
+    def call(self, engine_id: EngineId, model: str) -> None:
+        """There may be work for this model, and this worker seems to be idle."""
+        self._put(bell_of_engine(engine_id), model, is_call=True)
 
     def close(self) -> None:
         self._rings.put(None)
         self._thread.join(5)
 
+    def _put(self, bell: str, model: str, *, is_call: bool) -> None:
+        try:
+            self._rings.put_nowait((bell, model, is_call))
+        except queue.Full:
+            log.warning("bell not rung")
+
     def _ring_on(self) -> None:
         while (ring := self._rings.get()) is not None:
+            bell, *arguments = ring
             try:
-                # The default exchange routes by the queue's name alone and survives a flushed Redis.
                 self._app.send_task(
-                    TASK, ring, exchange="", routing_key=queue_of(ring[0]), expires=EXPIRES_SECONDS, retry=False
+                    TASK, arguments, exchange="", routing_key=bell, expires=EXPIRES_SECONDS, retry=False
                 )
             except (OperationalError, OSError) as error:
                 log.warning("bell not rung", error=type(error).__name__)

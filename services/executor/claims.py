@@ -71,13 +71,16 @@ class Claims:
                         return claimed
         return None
 
-    def could_be_begun_elsewhere(self, model: str) -> bool:
-        """Whether a job of the model waits while another worker that could paint it is idle."""
+    def idle_worker_for(self, model: str) -> EngineId | None:
+        """Another worker that could begin at once what waits of a model, best one that has it loaded; if any waits."""
         with self._database.transaction() as tx:
             if not store.waits(tx, model):
-                return False
+                return None
             idle = store.idle_workers(tx, self._clock(), without=self._engine_id)
-        return any(model in worker.models for worker in idle)
+        able = sorted(
+            (worker for worker in idle if model in worker.models), key=lambda worker: worker.loaded_model != model
+        )
+        return able[0].engine_id if able else None
 
     def _heads(self, tx: Connection, models: frozenset[str], *, loaded: str, ahead: bool) -> list[Head]:
         """What this engine may take, in order."""

@@ -60,6 +60,11 @@ class Registration:
         self._thread = threading.Thread(target=self._report_on, name="registration", daemon=True)
 
     @property
+    def models(self) -> frozenset[str]:
+        """The models that the engine has every file of, as far as is known."""
+        return self._models
+
+    @property
     def loaded_model(self) -> str:
         """The model of the engine's last run; "" if that is not known."""
         return self._loaded_model

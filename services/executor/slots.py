@@ -59,18 +59,24 @@ class Slots:
         for thread in list(self._lookers):
             thread.join()
 
-    def work(self, model: str, passes: int) -> None:
-        """A bell rang: claim and paint until nothing is claimable; pass it on if somebody idle should hear it."""
-        if self._free.acquire(blocking=False):
-            try:
-                self._drain()
-            finally:
-                self._free.release()
+    def work(self, model: str, is_call: bool) -> None:
+        """A bell rang: claim and paint until nothing is claimable.
+
+        If somebody idle could begin what still waits, they are called; but a worker that was called itself and
+        found nothing lets it be, or else two could call each other for ever.
+        """
+        if not self._free.acquire(blocking=False):
+            self._call_whoever_is_idle(model)
+            return
         try:
-            if passes > 0 and self._claims.could_be_begun_elsewhere(model):
-                self._bell.ring(model, passes - 1)
-        except DependencyUnavailable as error:
-            log.warning("bell not passed on", error=str(error))
+            job = self._claim()
+            if job or not is_call:
+                self._call_whoever_is_idle(model)
+            while job:
+                self._paint(job)
+                job = self._claim()
+        finally:
+            self._free.release()
 
     def _look_on(self) -> None:
         """Look every now and then, and shortly before a run ends."""
@@ -92,35 +98,23 @@ class Slots:
 
     def _look(self) -> None:
         try:
-            self._adopt()
-            self._drain()
+            while job := self._adopt() or self._claim():
+                self._paint(job)
         finally:
             self._free.release()
 
-    def _adopt(self) -> None:
-        """Take over the runs of a worker of this engine that died."""
-        while not self._stopping.is_set():
-            try:
-                with self._claiming:
-                    job = self._claims.adopt()
-                    self._held += job is not None
-            except DependencyUnavailable as error:
-                log.warning("nothing adopted", error=str(error))
-                return
-            if job is None:
-                return
-            self._paint(job)
-
-    def _drain(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                job = self._claim()
-            except DependencyUnavailable as error:
-                log.warning("nothing claimed", error=str(error))
-                return
-            if job is None:
-                return
-            self._paint(job)
+    def _adopt(self) -> Job | None:
+        """The run of a worker of this engine that died."""
+        if self._stopping.is_set():
+            return None
+        try:
+            with self._claiming:
+                job = self._claims.adopt()
+                self._held += job is not None
+                return job
+        except DependencyUnavailable as error:
+            log.warning("nothing adopted", error=str(error))
+            return None
 
     def _paint(self, job: Job) -> None:
         try:
@@ -131,14 +125,28 @@ class Slots:
 
     def _claim(self) -> Job | None:
         """One claim at a time, so that the second slot knows what the first one has."""
-        with self._claiming:
-            models = self._registration.claimable(self._held)
-            if not models or (self._held and not self._is_end_near()):
-                return None
-            loaded = self._registration.loaded_model
-            job = self._claims.claim(models, loaded=loaded, ahead=self._held > 0)
-            self._held += job is not None
-            return job
+        if self._stopping.is_set():
+            return None
+        try:
+            with self._claiming:
+                models = self._registration.claimable(self._held)
+                if not models or (self._held and not self._is_end_near()):
+                    return None
+                job = self._claims.claim(models, loaded=self._registration.loaded_model, ahead=self._held > 0)
+                self._held += job is not None
+                return job
+        except DependencyUnavailable as error:
+            log.warning("nothing claimed", error=str(error))
+            return None
+
+    def _call_whoever_is_idle(self, model: str) -> None:
+        try:
+            engine_id = self._claims.idle_worker_for(model)
+        except DependencyUnavailable as error:
+            log.warning("nobody called", error=str(error))
+            return
+        if engine_id is not None:
+            self._bell.call(engine_id, model)
 
     def _is_end_near(self) -> bool:
         ends_at = self._painter.ends_at()

@@ -1,22 +1,20 @@
 """A worker: one process, one ComfyUI. `python -m services.executor.worker`."""
 
 import threading
-import warnings
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from celery import Celery, signals
-from celery.exceptions import SecurityWarning
-from kombu.entity import Queue
+from celery import signals
 
 from services.executor import store
 from services.executor.attempt import Painter
-from services.executor.bell import TASK, Bell, celery_app, queue_of
+from services.executor.bell import Bell, celery_app
 from services.executor.claims import Claims
 from services.executor.domain import EngineId, Job
 from services.executor.engine.comfyui import ComfyUI
-from services.executor.engine.folder import ModelFolder, open_models
+from services.executor.engine.folder import open_models
 from services.executor.events import Publisher
+from services.executor.hearing import Hearing
 from services.executor.learning import Learning
 from services.executor.leases import LeaseKeeper
 from services.executor.ledger import Ledger
@@ -24,7 +22,7 @@ from services.executor.liveness import Liveness
 from services.executor.pictures import PictureStore
 from services.executor.registration import Registration
 from services.executor.settings import QueueSettings, WorkerSettings
-from services.executor.slots import SLOTS, Slots
+from services.executor.slots import Slots
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
@@ -112,7 +110,7 @@ def main() -> None:
     signals.worker_shutting_down.connect(stop_claiming, weak=False)
     if settings.ready_file:
         settings.ready_file.touch()
-    hear_bells(app, engine_id, folder, slots)
+    Hearing(app, engine_id, slots, lambda: registration.models).run()
     slots.stop_claiming()
     slots.join()
     stopping.set()
@@ -124,28 +122,6 @@ def main() -> None:
     publisher.close()
     engine.close()
     database.close()
-
-
-def hear_bells(app: Celery, engine_id: EngineId, folder: ModelFolder, slots: Slots) -> None:
-    """Take bells of the installed models until the process is told to stop. One of a model that came later is heard
-    after the next start; until then its jobs are found by looking.
-    """
-    app.task(slots.work, name=TASK)
-    app.conf.task_queues = [  # kombu has no types
-        Queue(queue_of(name), exchange="", routing_key=queue_of(name))  # type: ignore[no-untyped-call]
-        for name in folder.models
-    ]
-    warnings.filterwarnings("ignore", category=SecurityWarning)  # messages carry nothing that could run
-    app.Worker(
-        pool="threads",
-        concurrency=SLOTS,
-        hostname=f"worker@{engine_id}",
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        loglevel="INFO",
-        quiet=True,
-    ).start()
 
 
 if __name__ == "__main__":

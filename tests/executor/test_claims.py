@@ -121,7 +121,7 @@ def test_a_slot_that_works_ahead_leaves_jobs_to_an_idle_worker(database, claimin
     an_idle_worker(database, clock, "sd15")
     claim = claiming()
     assert claim(ahead=True) is None
-    assert claim.claims.could_be_begun_elsewhere("sd15")
+    assert claim.claims.idle_worker_for("sd15") == OTHER_ENGINE
     assert claim()
 
 
@@ -156,7 +156,7 @@ def test_a_job_is_left_for_a_moment_to_an_idle_worker_that_has_its_model_loaded(
     an_idle_worker(database, clock, "sdxl", loaded_model="sdxl")
     claim = claiming()
     assert claim(BOTH) is None
-    assert claim.claims.could_be_begun_elsewhere("sdxl")
+    assert claim.claims.idle_worker_for("sdxl") == OTHER_ENGINE
     clock.now += COURTESY + timedelta(milliseconds=1)
     assert claim(BOTH).model == "sdxl"
 

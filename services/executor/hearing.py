@@ -1,0 +1,63 @@
+"""Hearing bells: the Celery worker in this process, which listens for the models that its engine can paint now."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+from kombu.entity import Queue
+
+from services.executor.bell import TASK, bell_of_engine, bell_of_model
+from services.executor.domain import EngineId
+from services.executor.slots import SLOTS, Slots
+
+LOOK_SECONDS = 1.0
+"""How late it listens for a model that its engine has come to have; until then its jobs are found by looking."""
+
+
+class Hearing:
+    """Besides its models' bells a worker hears one of its own, by which others call it when it is idle."""
+
+    def __init__(self, app: Celery, engine_id: EngineId, slots: Slots, models: Callable[[], frozenset[str]]) -> None:
+        self._app = app
+        self._engine_id = engine_id
+        self._models = models
+        self._heard: frozenset[str] = frozenset()
+        app.task(slots.work, name=TASK)
+
+    def run(self) -> None:
+        """Hear bells until the process is told to stop."""
+        self._app.conf.task_queues = [_queue(bell_of_engine(self._engine_id))]
+        signals.worker_ready.connect(self._connected, weak=False)
+        warnings.filterwarnings("ignore", category=SecurityWarning)  # messages carry nothing that could run
+        self._app.Worker(
+            pool="threads",
+            concurrency=SLOTS,
+            hostname=f"worker@{self._engine_id}",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="INFO",
+            quiet=True,
+        ).start()
+
+    def _connected(self, *, sender: Any, **_: object) -> None:
+        """Each time that there is a connection: it begins with the engine's own bell alone, and without a timer."""
+        self._heard = frozenset()
+        self._listen(sender)
+        sender.timer.call_repeatedly(LOOK_SECONDS, self._listen, (sender,))
+
+    def _listen(self, consumer: Any) -> None:
+        models = self._models()
+        for model in models - self._heard:
+            self._app.amqp.queues.add(_queue(bell_of_model(model)))
+            consumer.add_task_queue(bell_of_model(model))
+        for model in self._heard - models:
+            consumer.cancel_task_queue(bell_of_model(model))
+        self._heard = models
+
+
+def _queue(name: str) -> Any:
+    # The default exchange routes by the queue's name alone and survives a flushed Redis.
+    return Queue(name, exchange="", routing_key=name)  # type: ignore[no-untyped-call] # kombu has no types
