@@ -15,6 +15,11 @@ from services.executor.engine.workflows import ManifestError, load_models
 _PRESETS = Path(__file__).parents[1] / "models"
 _GIB = 2**30
 _OLD_NAMES = {new: old for old, new in OLD_FOLDERS.items()}
+_NO_ANSWER = "What listens at {url} does not answer."
+_COMPLAINTS = {
+    "unreachable": "Nothing listens at {url}. Does ComfyUI run, and with --listen if it is on another machine?",
+    "bad_answer": "What answers at {url} does not speak as ComfyUI does.",
+}
 
 
 def register(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -64,20 +69,13 @@ def _check(options: argparse.Namespace) -> int:
         except EngineTooOld as error:
             print(f"ComfyUI {error.detail} at {options.comfyui} is too old: 0.25.0 or newer is needed.")
         except EngineUnavailable as error:
-            print(_COMPLAINTS[error.kind].format(url=options.comfyui))
+            print(_COMPLAINTS.get(error.kind, _NO_ANSWER).format(url=options.comfyui))
         return 1
-
-
-_COMPLAINTS = {
-    "unreachable": "Nothing listens at {url}. Does ComfyUI run, and with --listen if it is on another machine?",
-    "no_answer": "What listens at {url} does not answer.",
-    "bad_answer": "What answers at {url} does not speak as ComfyUI does.",
-}
 
 
 def _check_on(engine: ComfyUI, url: str, models: Mapping[str, Model]) -> int:
     """Raises EngineError."""
-    print(_about(engine.probe(), url))
+    _print_engine(engine.probe(), url)
     files = engine.files({file.folder for model in models.values() for file in model.files})
     classes = {body["class_type"] for model in models.values() for body in model.workflow.values()}
     nodes = {class_type: engine.node_info(class_type) for class_type in classes}
@@ -98,7 +96,8 @@ def _check_on(engine: ComfyUI, url: str, models: Mapping[str, Model]) -> int:
 
 def _print_model(model: Model, state: str, lines: list[str]) -> None:
     print(f"\n{model.name:16} {state:12} {model.display_name.en}")
-    print("\n".join(lines))
+    for line in lines:
+        print(line)
 
 
 def _place(file: ModelFile) -> str:
@@ -111,9 +110,10 @@ def _or_in(file: ModelFile) -> str:
     return f" (or in models/{old}/)" if old else ""
 
 
-def _about(info: EngineInfo, url: str) -> str:
-    free, total = info.vram_free / _GIB, info.vram_total / _GIB
-    return f"ComfyUI {info.version} at {url}: {info.device}, {free:.1f} of {total:.1f} GiB of its memory free."
+def _print_engine(info: EngineInfo, url: str) -> None:
+    print(f"ComfyUI {info.version} at {url}")
+    print(f"  device   {info.device}")
+    print(f"  memory   {info.vram_free / _GIB:.1f} of {info.vram_total / _GIB:.1f} GiB free")
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,5 +1,6 @@
 """Whether an engine takes a model's workflow, by what the engine declares of its node classes (GET /object_info)."""
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ Declaration = tuple[Any, Mapping[str, Any]]
 _ANYTHING = "*"
 # As ComfyUI does: "64" is 64 to it (docs/comfyui-protocol.md §0.2).
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
-_LISTED_CHOICES = 8
+_NEAREST = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def _refused_inputs(
     model: Model, node: str, declared: Mapping[str, Any], nodes: Nodes, absent: frozenset[str]
 ) -> Iterator[str]:
     given = model.workflow[node]["inputs"]
-    yield from (f"lacks the input {name}" for name in declared["input"].get("required", {}) if name not in given)
+    # An input that grows is given as name.part (COMFY_AUTOGROW_V3).
+    named = {name.partition(".")[0] for name in given}
+    yield from (f"lacks the input {name}" for name in declared["input"].get("required", {}) if name not in named)
     for name, declaration in _declarations(declared).items():
         if name not in given:
             continue
@@ -108,7 +111,7 @@ def _refused_value(value: Any, declaration: Declaration) -> str | None:
     kind, constraints = declaration
     choices = kind if isinstance(kind, list) else constraints.get("options") if kind == "COMBO" else None
     if choices is not None:
-        return None if value in choices else f"{value!r} is not among its choices: {_listing(choices)}"
+        return None if value in choices else f"{value!r} is no choice; {_nearest(value, choices)}"
     if kind not in _CONVERSIONS:
         return None  # a custom node's own type
     try:
@@ -123,6 +126,8 @@ def _refused_value(value: Any, declaration: Declaration) -> str | None:
     return None
 
 
-def _listing(choices: list[Any]) -> str:
-    more = f" and {len(choices) - _LISTED_CHOICES} more" if len(choices) > _LISTED_CHOICES else ""
-    return ", ".join(map(str, choices[:_LISTED_CHOICES])) + more if choices else "none"
+def _nearest(value: Any, choices: list[Any]) -> str:
+    if not choices:
+        return "there are no choices"
+    nearest = difflib.get_close_matches(str(value), map(str, choices), n=_NEAREST, cutoff=0)
+    return f"the nearest of {len(choices)}: {', '.join(nearest)}"
