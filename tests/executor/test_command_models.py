@@ -1,6 +1,7 @@
 """What an operator is told by `python -m services.executor models check`."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -195,6 +196,7 @@ def test_the_command_ends_with_the_code_that_scripts_ask_for(sketch, folder, pre
             path.unlink()
     command = [sys.executable, "-m", "services.executor", "models", "check"]
     command += ["--comfyui", sketch.url, "--models", str(folder)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (code, "")
     assert ended.stdout.startswith(f"1 model in {folder}, no mistakes.\n")
