@@ -18,6 +18,11 @@ RECORDINGS = Path(__file__).parent / "recordings"
 KILLED = 1006
 
 
+def picture(name: str) -> bytes:
+    """Bytes that begin and end as a PNG does, and are different for each name."""
+    return b"\x89PNG\r\n\x1a\n" + name.encode() + b"\0\0\0\0IEND\xaeB`\x82"
+
+
 def entries(recording: str) -> list[dict[str, Any]]:
     """The lines of the recording whose file name begins with `recording`."""
     (path,) = RECORDINGS.glob(f"{recording}*.jsonl")
@@ -180,11 +185,11 @@ class Replay:
     async def job(self, request: web.Request) -> web.Response:
         if request.match_info["id"] != getattr(self, "_id", None) or self.status == "gone":
             return web.json_response({"error": "Job not found"}, status=404)
-        return web.json_response(self.record if self.status == "over" else {"status": self.status})
+        return web.json_response((self.record if self.status == "over" else {"status": self.status}) | {"id": self._id})
 
     async def cancel(self, _: web.Request) -> web.Response:
         self.canceled.set()
         return web.json_response({"cancelled": True})
 
     async def view(self, request: web.Request) -> web.Response:
-        return web.Response(body=request.query["filename"].encode())
+        return web.Response(body=picture(request.query["filename"]))

@@ -22,7 +22,7 @@ from services.executor.engine.errors import (
 from services.executor.engine.events import Preview
 from services.executor.engine.listener import Mailbox
 from tests.executor import replay
-from tests.executor.replay import Replay
+from tests.executor.replay import Replay, picture
 
 
 def run(server, *, on_event=lambda _: None, stop=None, **patience):
@@ -65,7 +65,7 @@ class QueuedAndBroken(Replay):
 @pytest.mark.parametrize("server", [AnswerLost, RequestLost, QueuedAndBroken])
 def test_a_prompt_whose_answer_got_lost_runs_exactly_once(server):
     with server("02") as engine:
-        assert run(engine) == [b"null_00001_.png"]
+        assert run(engine) == [picture("null_00001_.png")]
         assert engine.posts == 1
 
 
@@ -203,7 +203,7 @@ class Garbling(Replay):
 def test_malformed_frames_do_not_end_a_run():
     events = []
     with Garbling("07") as engine:
-        assert run(engine, on_event=events.append) == [b"sd_00003_.png"]
+        assert run(engine, on_event=events.append) == [picture("sd_00003_.png")]
         assert len(engine.clients) == 1
     assert any(isinstance(event, Preview) for event in events)
 
@@ -219,7 +219,7 @@ class Deaf(Replay):
 
 def test_a_deaf_socket_is_replaced_under_a_fresh_client_id():
     with Deaf("02") as engine:
-        assert run(engine, stall=30) == [b"null_00001_.png"]
+        assert run(engine, stall=30) == [picture("null_00001_.png")]
         assert len(engine.clients) == len(set(engine.clients)) == 2
 
 
@@ -267,7 +267,7 @@ def test_a_listener_of_events_that_blocks_until_the_run_is_over_still_gets_its_e
             engine.sent.wait(10)
             events.append(event)
 
-        assert run(engine, on_event=slow) == [b"sd_00003_.png"]
+        assert run(engine, on_event=slow) == [picture("sd_00003_.png")]
     newest = [entry["bin"]["bytes"] for entry in replay.entries("07") if "bin" in entry][-1]
     assert len([event for event in events if isinstance(event, Preview)][-1].data) == newest
 

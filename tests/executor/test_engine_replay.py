@@ -9,7 +9,7 @@ import pytest
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import RunFailed, RunInterrupted, RunLost
 from services.executor.engine.events import Loading, Preview, Progress, Started
-from tests.executor.replay import Replay
+from tests.executor.replay import Replay, picture
 
 
 class Outcome:
@@ -39,11 +39,15 @@ class Outcome:
 @pytest.mark.parametrize(
     ("recording", "pictures"),
     [
-        pytest.param("02", [b"null_00001_.png"], id="uncached"),
-        pytest.param("03", [b"null_00001_.png"], id="wholly cached"),
-        pytest.param("16", [b"mid_00013_.png"], id="socket lost in mid-run"),
-        pytest.param("17", [b"mid_00014_.png"], id="socket lost before the run began"),
-        pytest.param("30", [b"bt_00001_.png", b"bt_00002_.png", b"bt_00003_.png", b"bt_00004_.png"], id="batch"),
+        pytest.param("02", [picture("null_00001_.png")], id="uncached"),
+        pytest.param("03", [picture("null_00001_.png")], id="wholly cached"),
+        pytest.param("16", [picture("mid_00013_.png")], id="socket lost in mid-run"),
+        pytest.param("17", [picture("mid_00014_.png")], id="socket lost before the run began"),
+        pytest.param(
+            "30",
+            [picture("bt_00001_.png"), picture("bt_00002_.png"), picture("bt_00003_.png"), picture("bt_00004_.png")],
+            id="batch",
+        ),
     ],
 )
 def test_a_run_that_succeeded_brings_its_pictures_in_order(recording, pictures):
@@ -64,7 +68,7 @@ def test_a_cold_run_tells_of_loading_and_of_each_step():
         Progress(3, 4, "3"),
         Progress(4, 4, "3"),
     ]
-    assert outcome.pictures == [b"sd_00001_.png"]
+    assert outcome.pictures == [picture("sd_00001_.png")]
 
 
 def test_a_run_shows_previews_of_its_sampler():
@@ -103,7 +107,7 @@ def test_an_interrupted_run_ends_as_canceled(recording):
 
 def test_a_run_ends_well_although_another_one_was_interrupted():
     outcome = Outcome("12_interrupt_wrong_id", cancel=True)
-    assert outcome.pictures == [b"mid_00001_.png"]
+    assert outcome.pictures == [picture("mid_00001_.png")]
 
 
 def test_only_samplers_count_steps():

@@ -23,12 +23,13 @@ class EngineError(Exception):
 class EngineUnavailable(EngineError):
     """The engine is away, frozen or silent; it may still hold the run.
 
-    Kinds: unreachable (nothing was sent), no_answer, bad_answer, stalled.
+    Kinds: unreachable (no connection came about, and nothing was sent before), no_answer (of an engine that was sent
+    something), bad_answer (what answers is no ComfyUI), stalled (it answers and its worker thread does nothing).
     """
 
 
 class EngineTooOld(EngineError):
-    """The engine's version lacks what this seam needs. Kind: too_old."""
+    """The engine's version lacks what this seam needs. Kind: too_old; the detail is a sentence for the operator."""
 
 
 class RunRefused(EngineError):
@@ -42,7 +43,7 @@ class RunFailed(EngineError):
     """The run began and broke, or ended without its pictures.
 
     Kinds: out_of_memory, execution_error, no_output (the output node made no picture), output_lost (a picture was
-    made and its file is gone).
+    made and its file is gone), output_broken (its file is no whole PNG).
 
     Attributes:
         retryable: whether another try, here or elsewhere, may succeed.

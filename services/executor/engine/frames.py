@@ -70,6 +70,25 @@ class Other:
 Frame = Status | ExecutionStart | Executing | Progress | PreviewImage | Other
 
 
+# What comes only while the worker thread works on a prompt (§3.1). A custom node may send anything at any time.
+_OF_WORK = frozenset(
+    {
+        "executed",
+        "execution_cached",
+        "execution_error",
+        "execution_interrupted",
+        "execution_success",
+        "progress_state",
+        "progress_text",
+    }
+)
+
+
+def shows_work(frame: Frame) -> bool:
+    """Whether the frame proves that the engine's worker thread lives. A `status` does not: HTTP alone brings it."""
+    return frame.type in _OF_WORK if isinstance(frame, Other) else not isinstance(frame, Status)
+
+
 def parse(message: str | bytes) -> Frame:
     """The frame in a websocket message: text is JSON, bytes are big endian.
 
@@ -78,23 +97,25 @@ def parse(message: str | bytes) -> Frame:
     """
     try:
         return _parse_json(message) if isinstance(message, str) else _parse_binary(message)
-    except (KeyError, TypeError, ValueError, struct.error) as error:
-        raise FrameError(f"{type(error).__name__}: {error}") from error
+    # OverflowError by 1e999, RecursionError by brackets, and a custom node may send any shape.
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
+        raise FrameError(f"{type(error).__name__}: {error}"[:200]) from error
 
 
 def _parse_json(message: str) -> Frame:
     frame = json.loads(message)
-    kind: str = frame["type"]
-    data: dict[str, Any] = frame["data"]
+    kind = _text(frame["type"])
     match kind:
         case "status":
-            return Status(int(data["status"]["exec_info"]["queue_remaining"]))
+            return Status(int(frame["data"]["status"]["exec_info"]["queue_remaining"]))
         case "execution_start":
-            return ExecutionStart(data["prompt_id"])
+            return ExecutionStart(_text(frame["data"]["prompt_id"]))
         case "executing":
-            return Executing(data.get("prompt_id"), data["node"])
+            data = frame["data"]
+            return Executing(_text_or_none(data.get("prompt_id")), _text_or_none(data["node"]))
         case "progress":
-            return Progress(data["prompt_id"], data["node"], int(data["value"]), int(data["max"]))
+            data = frame["data"]
+            return Progress(_text(data["prompt_id"]), _text(data["node"]), int(data["value"]), int(data["max"]))
         case _:
             return Other(kind)
 
@@ -107,8 +128,18 @@ def _parse_binary(message: bytes) -> Frame:
         metadata = json.loads(message[8 : 8 + head])
         mime = metadata["image_type"]
         if mime not in _IMAGE_TYPES.values():
-            raise FrameError(f"image type {mime}")
-        return PreviewImage(metadata["prompt_id"], metadata["node_id"], mime, message[8 + head :])
+            raise ValueError(f"image type {mime}")
+        return PreviewImage(_text(metadata["prompt_id"]), _text(metadata["node_id"]), mime, message[8 + head :])
     if event == TEXT:
         return Other("progress_text")
-    raise FrameError(f"binary event {event}")
+    raise ValueError(f"binary event {event}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
@@ -16,7 +17,7 @@ from services.executor.engine import frames
 _OPEN_SECONDS = 3.0
 # The server never pings and a frozen one closes nothing (docs/comfyui-protocol.md §5.7), so the client asks.
 _PING_SECONDS = 5.0
-# A `status` follows each accepted prompt within milliseconds; a socket without it has gone deaf (§5.4).
+# A `status` follows each accepted prompt within milliseconds; a socket that gets nothing has gone deaf (§5.4).
 _DEAF_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
 _RECONNECT_SECONDS = (0.1, 2.0)
@@ -69,6 +70,19 @@ class Mailbox:
             return taken, look
 
 
+@dataclass
+class Signs:
+    """When the socket last proved something, in monotonic seconds; 0.0 for never.
+
+    Attributes:
+        worked_at: that the engine's worker thread works, on whichever run.
+        shrunk_at: that its queue became shorter: a run ended, perhaps a foreign one, or was taken from it.
+    """
+
+    worked_at: float = 0.0
+    shrunk_at: float = 0.0
+
+
 class Listener:
     """Keeps a websocket to the engine open, under a fresh client id each time.
 
@@ -77,7 +91,8 @@ class Listener:
     calls every run to its record.
 
     Attributes:
-        heard_at: when the last frame of any kind came, in monotonic seconds.
+        signs: what the frames prove of the engine.
+        connections: how many times the socket has been opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -88,9 +103,10 @@ class Listener:
         self._closing = threading.Event()
         self._socket: ClientConnection | None = None
         self._client_id = str(uuid4())
-        self.heard_at = 0.0
+        self.signs = Signs()
         self.connections = 0
-        self._status_at = 0.0
+        self._queue_remaining = 0
+        self._heard_at = 0.0
         self._accepted_at = 0.0
         self._thread = threading.Thread(target=self._stay_connected, name="comfyui-listener", daemon=True)
 
@@ -130,7 +146,7 @@ class Listener:
         return self._client_id
 
     def expect_status(self, since: float) -> None:
-        """Says that a prompt sent at `since` (monotonic seconds) was accepted, which every hearing socket learns."""
+        """Says that a prompt sent at `since` (monotonic seconds) was accepted, of which every socket is told."""
         self._accepted_at = since
 
     def _stay_connected(self) -> None:
@@ -153,13 +169,15 @@ class Listener:
                     self._listen(socket)
             except (OSError, WebSocketException) as error:
                 _log.debug("engine socket is away", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - every run listens through this thread, so nothing may end it
+                _log.error("engine socket broke", error=type(error).__name__)
             self._closing.wait(pause)
             pause = min(2 * pause, longest)
 
     def _listen(self, socket: ClientConnection) -> None:
         self._socket = socket
-        self.connections += 1
         self._accepted_at = 0.0
+        self.connections += 1
         socket.send(frames.FEATURE_FLAGS)
         self._call_all()
         self._connected.set()
@@ -167,7 +185,7 @@ class Listener:
             while not self._closing.is_set():
                 with suppress(TimeoutError):
                     self._dispatch(socket.recv(timeout=_LOOK_SECONDS))
-                if self._status_at < self._accepted_at < time.monotonic() - _DEAF_SECONDS:
+                if self._heard_at < self._accepted_at < time.monotonic() - _DEAF_SECONDS:
                     _log.warning("engine socket went deaf")
                     return
         except ConnectionClosed:
@@ -177,15 +195,19 @@ class Listener:
             self._call_all()
 
     def _dispatch(self, message: str | bytes) -> None:
+        self._heard_at = time.monotonic()
         try:
             frame = frames.parse(message)
         except frames.FrameError as error:
             _log.warning("engine sent a malformed frame", error=str(error))
             return
-        self.heard_at = time.monotonic()
+        if frames.shows_work(frame):
+            self.signs.worked_at = self._heard_at
         match frame:
-            case frames.Status():
-                self._status_at = self.heard_at
+            case frames.Status(queue_remaining=remaining):
+                if remaining < self._queue_remaining:
+                    self.signs.shrunk_at = self._heard_at
+                self._queue_remaining = remaining
             case frames.Executing(prompt_id=str(prompt_id), node=None):
                 if mailbox := self.mailbox_of(prompt_id):
                     mailbox.call()

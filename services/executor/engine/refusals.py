@@ -1,8 +1,10 @@
-"""Why ComfyUI refused a prompt (docs/comfyui-protocol.md §2)."""
+"""Whether ComfyUI accepted a prompt, and why not (docs/comfyui-protocol.md §2)."""
 
-import httpx
+from http import HTTPStatus
+from typing import Any
 
-from services.executor.engine.errors import RunRefused
+from services.executor.engine.errors import EngineUnavailable, RunRefused
+from services.executor.engine.http import Answer
 
 # The names of §2. A custom node may invent more, and those are not for showing.
 _KNOWN = frozenset(
@@ -22,17 +24,37 @@ _KNOWN = frozenset(
         "value_smaller_than_min",
     }
 )
+# aiohttp's own words for an exception in a handler; a proxy in between says it in others.
+_HANDLER_RAISED = "500 Internal Server Error"
 
 
-def refusal(answer: httpx.Response) -> RunRefused:
-    """What the answer to a prompt finds wrong: the first fault of a node, else that of the whole graph."""
+def refusal(answer: Answer) -> RunRefused | None:
+    """What the answer to a prompt finds wrong: the first fault of a node, else that of the whole graph.
+
+    None if the prompt was accepted whole. A refused one may all the same be queued: in part where the status is 200,
+    whole where it is 500.
+
+    Raises:
+        EngineUnavailable: this is no answer of ComfyUI to a prompt.
+    """
+    match answer.status:
+        case HTTPStatus.OK:
+            return answer.parsed(lambda body: _blamed(answer, body) if body["node_errors"] else None)
+        case HTTPStatus.BAD_REQUEST:
+            return answer.parsed(lambda body: _blamed(answer, body, body["error"]))
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return RunRefused("refused", f"{answer.status} {answer.text[:200]}")
+        case HTTPStatus.INTERNAL_SERVER_ERROR if answer.text.startswith(_HANDLER_RAISED):
+            return RunRefused("refused", f"{answer.status} {answer.text[:200]}")
+    raise EngineUnavailable("bad_answer", f"{answer.status} to {answer.path}: {answer.text[:200]}")
+
+
+def _blamed(answer: Answer, body: Any, *of_graph: Any) -> RunRefused:
     try:
-        body = answer.json()
-        faults = [fault for node in body["node_errors"].values() for fault in node["errors"]]
-        faults += [body["error"]] if "error" in body else []
+        faults = [fault for node in body["node_errors"].values() for fault in node["errors"]] + list(of_graph)
         kind = next((fault["type"] for fault in faults if fault["type"] in _KNOWN), "refused")
         # Not the whole body: its `received_value` may be the prompt's text.
         detail = "; ".join(f"{fault['type']}: {fault.get('details', '')}" for fault in faults)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError):
         kind, detail = "refused", answer.text
-    return RunRefused(kind, f"{answer.status_code} {detail[:1000]}")
+    return RunRefused(kind, f"{answer.status} {detail[:1000]}")

@@ -12,14 +12,19 @@ from services.executor.engine.errors import (
     RunInterrupted,
     RunLost,
 )
-from services.executor.engine.listener import Mailbox
+from services.executor.engine.listener import Mailbox, Signs
 from services.executor.engine.state import RunState, Status
 
 POLL_SECONDS = 1.0
 _STOP_LOOK_SECONDS = 0.2
+# Frames make looks superfluous, but they prove nothing: a run that only seems to go on is found out by then.
+_LONGEST_TRUST_SECONDS = 10.0
+# KSampler's own limit.
+_MOST_STEPS = 10_000
 
-# torch's name for it. ComfyUI unloads every model on it, so one more try is sensible (docs/comfyui-protocol.md §9).
-_OUT_OF_MEMORY = "torch.OutOfMemoryError"
+# torch's name for it, after its module, which varies. ComfyUI unloads every model on it, so one more try is sensible
+# (docs/comfyui-protocol.md §9).
+_OUT_OF_MEMORY = "OutOfMemoryError"
 # The same graph raises these again on any engine. Anything else (CUDA, disk, driver) may be this engine's trouble.
 _REPEATING = frozenset(
     {"AssertionError", "AttributeError", "Exception", "IndexError", "KeyError", "TypeError", "ValueError"}
@@ -35,7 +40,7 @@ class Run:
         mailbox: Mailbox,
         classes: Mapping[str, str],
         find: Callable[[float], RunState | None],
-        heard_at: Callable[[], float],
+        signs: Signs,
         on_event: Callable[[events.RunEvent], None],
         stop: threading.Event,
         patience: float,
@@ -47,22 +52,23 @@ class Run:
             mailbox: where the run's frames arrive.
             classes: the class of each node in its graph; empty for another process's run, which sends no frames here.
             find: asks for the record within a number of seconds; None means that the engine does not know it.
-            heard_at: when the engine's socket last brought a frame of any run, in monotonic seconds.
+            signs: what the engine's socket proves.
             on_event: is told of each event, in the thread that follows; what it raises ends the following.
             stop: ends the following when it is set.
-            patience: seconds without any answer or frame after which the engine counts as gone.
-            stall: seconds without a frame or a change of the record after which the engine's worker thread counts
-                as dead, though its HTTP is well (docs/comfyui-protocol.md §7.1).
+            patience: seconds without an answer and without a sign of work after which the engine counts as gone.
+            stall: seconds without a sign of work or a change of the record after which the engine's worker thread
+                counts as dead, though its HTTP is well (docs/comfyui-protocol.md §7.1). A run that waits behind another
+                is not judged while that one works, nor while the queue gets shorter.
         """
         self._mailbox = mailbox
         self._find = find
-        self._heard_at = heard_at
+        self._signs = signs
         self._narrator = _Narrator(classes, on_event)
         self._stop = stop
         self._patience = patience
         self._stall = stall
         self._status: Status | None = None
-        self._answered_at = self._moved_at = time.monotonic()
+        self._answered_at = self._asked_at = self._moved_at = time.monotonic()
         self._poll_at = self._answered_at + (POLL_SECONDS if classes else 0.0)
 
     def follow(self) -> RunState:
@@ -85,13 +91,15 @@ class Run:
         for frame in arrived:
             self._narrator.tell(frame)
         if arrived:
-            self._poll_at = time.monotonic() + POLL_SECONDS
+            self._poll_at = min(time.monotonic() + POLL_SECONDS, self._asked_at + _LONGEST_TRUST_SECONDS)
         return look or time.monotonic() >= self._poll_at
 
     def _ask(self) -> RunState | None:
         """The run's record, or None while patience with a silent engine lasts."""
-        self._poll_at = time.monotonic() + POLL_SECONDS
-        deadline = max(self._answered_at, self._heard_at()) + self._patience
+        self._asked_at = time.monotonic()
+        self._poll_at = self._asked_at + POLL_SECONDS
+        last = max(self._answered_at, self._signs.worked_at)
+        deadline = min(last + self._patience, self._answered_at + max(self._patience, self._stall))
         try:
             state = self._find(max(_STOP_LOOK_SECONDS, deadline - time.monotonic()))
         except EngineUnavailable:
@@ -116,8 +124,11 @@ class Run:
                 raise RunInterrupted("canceled")
         if state.status is not self._status:
             self._status, self._moved_at = state.status, self._answered_at
-        if self._answered_at - max(self._moved_at, self._heard_at()) > self._stall:
-            raise EngineUnavailable("stalled", f"{state.status} and silent for {self._stall:.0f} s")
+        moved_at = max(self._moved_at, self._signs.worked_at)
+        if state.status is Status.PENDING:
+            moved_at = max(moved_at, self._signs.shrunk_at)
+        if self._answered_at - moved_at > self._stall:
+            raise EngineUnavailable("stalled", f"{state.status} and nothing moves for {self._stall:.0f} s")
         return False
 
 
@@ -140,8 +151,9 @@ class _Narrator:
             case frames.Executing(node=str(node)) if "Loader" in self._class_of(node):
                 self._on_event(events.Loading(node))
             # Decoders and upscalers count tiles and SaveImageWebsocket sends pictures; only samplers count steps.
-            case frames.Progress() if "Sampler" in self._class_of(frame.node):
-                self._on_event(events.Progress(frame.value, frame.max, frame.node))
+            case frames.Progress(node=node, value=step, max=steps) if "Sampler" in self._class_of(node):
+                if 1 <= step <= steps <= _MOST_STEPS:
+                    self._on_event(events.Progress(step, steps, node))
             case frames.PreviewImage(node=str(node)) if "Sampler" in self._class_of(node):
                 self._on_event(events.Preview(frame.mime, frame.data))
 
@@ -151,6 +163,6 @@ class _Narrator:
 
 def _failure(state: RunState) -> RunFailed:
     detail = f"{state.error_type}: {state.detail}"
-    if state.error_type == _OUT_OF_MEMORY:
+    if state.error_type.endswith(_OUT_OF_MEMORY):
         return RunFailed("out_of_memory", retryable=True, detail=detail)
     return RunFailed("execution_error", retryable=state.error_type not in _REPEATING, detail=detail)

@@ -29,7 +29,7 @@ class RunState:
 
     Attributes:
         status: where it stands; completed, failed and cancelled are terminal.
-        images: for each output node that made pictures, their files in batch order.
+        images: for each output node the files of its pictures in batch order; none where it made something else.
         error_type: the class of the exception that ended it ("torch.OutOfMemoryError"); empty unless failed.
         detail: what the exception said, for the log only.
     """
@@ -44,16 +44,23 @@ class RunState:
         """Reads the job record.
 
         Raises:
-            AttributeError, KeyError, TypeError, ValueError: the record has another shape.
+            AttributeError, KeyError, TypeError, ValueError: the record has another shape, or an unknown status.
         """
-        error = job.get("execution_error") or {}
+        error = job.get("execution_error")
+        error = error if isinstance(error, dict) else {}
         return cls(
             status=Status(job["status"]),
-            images={
-                node: tuple(ImageFile(i["filename"], i["subfolder"], i["type"]) for i in output["images"])
-                for node, output in (job.get("outputs") or {}).items()
-                if "images" in output
-            },
-            error_type=error.get("exception_type", ""),
+            images={node: _images(output) for node, output in (job.get("outputs") or {}).items()},
+            error_type=str(error.get("exception_type", "")),
             detail=f"{error.get('node_type', '')}: {error.get('exception_message', '')}" if error else "",
         )
+
+
+def _images(output: Any) -> tuple[ImageFile, ...]:
+    """The pictures of one node, whose output may as well be text, or `{"animated": [true]}`."""
+    images = output.get("images") if isinstance(output, dict) else None
+    return tuple(
+        ImageFile(str(image["filename"]), str(image.get("subfolder", "")), str(image.get("type", "output")))
+        for image in (images if isinstance(images, list) else [])
+        if isinstance(image, dict) and image.get("filename")
+    )
