@@ -39,6 +39,8 @@ def lines_of(name: str, *, hasten: float = 4) -> list[Line]:
     for lab, ours in (
         ("LabSleep", "SketchSleep"),
         ("LabRaise", "SketchFail"),
+        ("LabText", "SketchText"),
+        ("lab: half way", "sketch: half way"),
         ("lab: deliberate", "sketch: deliberate"),
     ):
         text = text.replace(lab, ours)
@@ -234,7 +236,13 @@ def _is_step(frame: Any) -> bool:
 
 def _recorded_frame(line: Line) -> Any:
     if "bin" in line:
-        return {"binary": {k: line["bin"][k] for k in ("event", "image_type", "meta", "magic") if k in line["bin"]}}
+        return {
+            "binary": {
+                k: line["bin"][k]
+                for k in ("event", "image_type", "meta", "magic", "node_id", "text")
+                if k in line["bin"]
+            }
+        }
     return {k: v for k, v in line["msg"].items() if k != "_t"}
 
 
@@ -244,6 +252,8 @@ def _described(value: bytes) -> Any:
     if event == 1:
         return {"event": 1, "image_type": int.from_bytes(value[4:8], "big"), "magic": value[8:12].hex()}
     end = 8 + int.from_bytes(value[4:8], "big")
+    if event == 3:
+        return {"event": 3, "node_id": value[8:end].decode(), "text": value[end:].decode()}
     return {"event": event, "meta": json.loads(value[8:end]), "magic": value[end : end + 4].hex()}
 
 

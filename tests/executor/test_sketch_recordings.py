@@ -45,6 +45,16 @@ async def test_a_success_a_cached_repeat_and_a_preview_image(sketch):
 
 
 @in_a_loop
+async def test_pictures_through_the_websocket(sketch):
+    assert_same(await replay(sketch, lines_of("04_SaveImageWebsocket")))
+
+
+@in_a_loop
+async def test_the_words_of_a_node_go_to_everybody(sketch):
+    assert_same(await replay(sketch, lines_of("15_progress_text")))
+
+
+@in_a_loop
 async def test_stable_diffusion_without_previews_then_legacy_previews_then_previews_with_metadata(sketch):
     names = ("05_sd15_cold_nopreview", "06_sd15_warm_latent2rgb_legacy", "07_sd15_warm_latent2rgb_metadata")
     assert_same(await replay(sketch, *map(lines_of, names)))

@@ -236,3 +236,58 @@ def test_a_missing_file_is_neither_listed_nor_accepted():
             assert http.get("/models/loras").json() == ["ink.safetensors"]
             refused = http.post("/prompt", json={"prompt": flux()}).json()
         assert refused["node_errors"]["vae"]["errors"][0]["type"] == "value_not_in_list"
+
+
+def test_it_can_pretend_to_be_another_version_on_another_device():
+    with SketchProcess("--version=0.24.0", "--device=cuda:0 NVIDIA H100", "--vram=85899345920") as sketch:
+        stats = httpx.get(f"{sketch.url}/system_stats").json()
+    assert stats["system"]["comfyui_version"] == "0.24.0"
+    device = stats["devices"][0]
+    assert (device["name"], device["vram_total"], device["vram_free"]) == ("cuda:0 NVIDIA H100", 80 << 30, 80 << 30)
+
+
+def with_lora(strength: float) -> Graph:
+    graph = a_picture(seed=5)
+    strengths = {"strength_model": strength, "strength_clip": 1.0}
+    graph["lora"] = node("LoraLoader", model=["model", 0], clip=["model", 1], lora_name="x.safetensors", **strengths)
+    graph["paint"]["inputs"]["model"] = ["lora", 0]
+    for text in ("good", "bad"):
+        graph[text]["inputs"]["clip"] = ["lora", 1]
+    return graph
+
+
+def test_a_lora_that_is_there_changes_the_picture_and_one_that_is_not_is_refused(client):
+    refused = client.http.post("/prompt", json={"prompt": with_lora(1.0)}).json()
+    assert refused["node_errors"]["lora"]["errors"][0]["type"] == "value_not_in_list"
+    with SketchProcess("--with=loras/x.safetensors") as sketch, Client(sketch) as other:
+        weak, strong = (other.view(other.run(with_lora(s))["preview_output"]) for s in (0.5, 1.0))
+    assert weak != strong
+
+
+def test_a_model_is_loaded_when_the_prompt_before_did_not_use_it(client):
+    def loads(checkpoint):
+        graph = a_picture(seed=3)
+        graph["model"]["inputs"]["ckpt_name"] = checkpoint
+        client.submit(graph)
+        return "model" not in client.until("execution_cached")[-1]["data"]["nodes"]
+
+    first, second = "v1-5-pruned-emaonly-fp16.safetensors", "sd_xl_base_1.0.safetensors"
+    loads(first)
+    assert [loads(name) for name in (first, second, second, first)] == [False, True, False, True]
+
+
+def test_a_client_that_does_not_read_holds_up_the_others_until_it_leaves(client, lasting_sketch):
+    def is_over(prompt_id):
+        job = client.http.get(f"/api/jobs/{prompt_id}").json()
+        return job["status"] == "completed"
+
+    with Client(lasting_sketch) as lazy:
+        # 300 previews of 38 kB are more than the sockets' buffers hold.
+        stuck = lazy.submit(a_picture(seed=9, steps=300), extra_data={"preview_method": "latent2rgb"})
+        held_up = client.submit(a_picture(seed=10))
+        while not (is_over(stuck) and is_over(held_up)):
+            pass
+        with pytest.raises(TimeoutError):
+            while f'"prompt_id": "{held_up}"' not in client.socket.recv(timeout=0.5):
+                pass
+    client.until("executing", node=None, prompt_id=held_up)

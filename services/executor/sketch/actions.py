@@ -15,7 +15,7 @@ import numpy as np
 
 from services.executor.sketch.painting.picture import Pixels
 from services.executor.sketch.sampler import Conditioning, Guider, Latent, Model, sample
-from services.executor.sketch.saving import save_images
+from services.executor.sketch.saving import encoded, save_images
 from services.executor.sketch.stage import Stage, fail
 
 Images = tuple[Pixels, ...]
@@ -139,6 +139,18 @@ def save_image(stage: Stage, images: Images, filename_prefix: str) -> tuple[Imag
 
 def preview_image(stage: Stage, images: Images) -> tuple[Images, Ui]:
     return images, _saved(stage, images, stage.settings.temp_directory, _PREVIEW_PREFIX, compress_level=1)
+
+
+def send_images(stage: Stage, images: Images) -> tuple[None]:
+    """Send each picture as a preview, and save none."""
+    for number, picture in enumerate(images):
+        stage.report(number, len(images), encoded(picture))
+    return (None,)
+
+
+def sketch_text(stage: Stage, image: Images, **_nonce: int) -> tuple[Images]:
+    stage.say("sketch: half way")
+    return (image,)
 
 
 def sketch_fail(stage: Stage, image: Images, nonce: int, kind: str, times: int = 0) -> tuple[Images]:

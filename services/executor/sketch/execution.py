@@ -5,6 +5,7 @@ import json
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class _Run:
         self._item = item
         self._graph = item.graph
         self._client_id: str | None = item.extra_data.get("client_id")
-        self._signatures = _signatures(item.graph)
+        self._signatures = _signatures(item.graph, executor.nodes)
         self._executed: set[str] = set()
         self._progress: dict[str, dict[str, Any]] = {}
         self._messages: list[tuple[str, dict[str, Any]]] = []
@@ -147,21 +148,22 @@ class _Run:
             extra_data=self._item.extra_data,
             previews=self._previews,
             interrupt=self._executor.interrupt,
-            report=lambda value, maximum, jpeg: self._report(node_id, value, maximum, jpeg),
+            report=lambda value, maximum, image: self._report(node_id, value, maximum, image),
+            say=lambda text: self._sockets.send_frame(frames.progress_text(node_id, text), None),
         )
 
-    def _report(self, node_id: str, value: int, maximum: int, jpeg: bytes | None) -> None:
+    def _report(self, node_id: str, value: int, maximum: int, image: bytes | None) -> None:
         prompt_id = self._item.prompt_id
         self._show_progress(node_id, value, maximum)
         step = {"value": value, "max": maximum, "prompt_id": prompt_id, "node": node_id}
-        if jpeg is None:
+        if image is None:
             self._sockets.send("progress", step, self._client_id)
         elif self._sockets.supports("supports_preview_metadata", self._client_id):
-            self._sockets.send_frame(frames.preview_with_metadata(jpeg, prompt_id, node_id), self._client_id)
+            self._sockets.send_frame(frames.preview_with_metadata(image, prompt_id, node_id), self._client_id)
             self._sockets.send("progress", step, self._client_id)
         else:
             self._sockets.send("progress", step, self._client_id)
-            self._sockets.send_frame(frames.preview(jpeg), self._client_id)
+            self._sockets.send_frame(frames.preview(image), self._client_id)
 
     def _finish(self, node_id: str, done: Cached) -> None:
         if done.ui is not None:
@@ -257,8 +259,11 @@ def _is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
-def _signatures(graph: Graph) -> dict[str, str]:
-    """For each node a digest of its class, its literal inputs and, through the links, of all that is upstream."""
+def _signatures(graph: Graph, nodes: Mapping[str, Node]) -> dict[str, str]:
+    """For each node a digest of its class, its literal inputs and, through the links, of all that is upstream.
+
+    A node that always runs gets another one each time.
+    """
     known: dict[str, str] = {}
 
     def signature(node_id: str) -> str:
@@ -268,7 +273,8 @@ def _signatures(graph: Graph) -> dict[str, str]:
                 name: ["link", signature(value[0]), value[1]] if _is_link(value) else value
                 for name, value in sorted(node["inputs"].items())
             }
-            known[node_id] = hashlib.sha256(json.dumps([node["class_type"], inputs]).encode()).hexdigest()
+            chance = uuid.uuid4().hex if nodes[node["class_type"]].always_runs else ""
+            known[node_id] = hashlib.sha256(json.dumps([node["class_type"], inputs, chance]).encode()).hexdigest()
         return known[node_id]
 
     return {node_id: signature(node_id) for node_id in graph}

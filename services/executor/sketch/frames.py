@@ -4,16 +4,23 @@ import json
 import struct
 
 _PREVIEW_IMAGE = 1
+_TEXT = 3
 _PREVIEW_IMAGE_WITH_METADATA = 4
-_JPEG = 1
+_IMAGE_TYPES = {"image/jpeg": 1, "image/png": 2}
 
 
-def preview(jpeg: bytes) -> bytes:
+def preview(image: bytes) -> bytes:
     """Event 1: an image that does not say whose it is."""
-    return struct.pack(">II", _PREVIEW_IMAGE, _JPEG) + jpeg
+    return struct.pack(">II", _PREVIEW_IMAGE, _IMAGE_TYPES[_mime(image)]) + image
 
 
-def preview_with_metadata(jpeg: bytes, prompt_id: str, node_id: str) -> bytes:
+def progress_text(node_id: str, text: str) -> bytes:
+    """Event 3: a node's words, which do not say of which prompt."""
+    node = node_id.encode()
+    return struct.pack(">II", _TEXT, len(node)) + node + text.encode()
+
+
+def preview_with_metadata(image: bytes, prompt_id: str, node_id: str) -> bytes:
     """Event 4: for clients that negotiated `supports_preview_metadata`."""
     metadata = {
         "node_id": node_id,
@@ -21,7 +28,11 @@ def preview_with_metadata(jpeg: bytes, prompt_id: str, node_id: str) -> bytes:
         "display_node_id": node_id,
         "parent_node_id": None,
         "real_node_id": node_id,
-        "image_type": "image/jpeg",
+        "image_type": _mime(image),
     }
     head = json.dumps(metadata).encode()
-    return struct.pack(">II", _PREVIEW_IMAGE_WITH_METADATA, len(head)) + head + jpeg
+    return struct.pack(">II", _PREVIEW_IMAGE_WITH_METADATA, len(head)) + head + image
+
+
+def _mime(image: bytes) -> str:
+    return "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"

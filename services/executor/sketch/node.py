@@ -21,6 +21,8 @@ class Node:
     outputs: tuple[str, ...]
     optional: Inputs = field(default_factory=dict)
     is_output: bool = False
+    always_runs: bool = False
+    """Whether it is never served from the cache."""
 
     def info(self, name: str) -> dict[str, Any]:
         """This node's entry in GET /object_info."""

@@ -192,6 +192,8 @@ def declare(models: Mapping[str, list[str]]) -> dict[str, Node]:
             actions.save_image, {**links(images="IMAGE"), "filename_prefix": PREFIX}, ("IMAGE",), is_output=True
         ),
         "PreviewImage": Node(actions.preview_image, links(images="IMAGE"), ("IMAGE",), is_output=True),
+        "SaveImageWebsocket": Node(actions.send_images, links(images="IMAGE"), (), is_output=True, always_runs=True),
+        "SketchText": Node(actions.sketch_text, {**links(image="IMAGE"), "nonce": NONCE}, ("IMAGE",)),
         "SketchFail": Node(
             actions.sketch_fail,
             {

@@ -1,5 +1,6 @@
 """Pictures on disk: ComfyUI's file names, its counter rule and its PNG text chunks."""
 
+import io
 import json
 import os
 import re
@@ -48,6 +49,13 @@ def save_images(
         Image.fromarray(picture).save(folder / file, pnginfo=info, compress_level=compress_level)
         saved.append({"filename": file, "subfolder": subfolder, "type": directory.name})
     return saved
+
+
+def encoded(picture: Pixels) -> bytes:
+    """A PNG without text chunks."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _last_counter(folder: Path, name: str) -> int:

@@ -27,9 +27,6 @@ from services.executor.sketch.stage import FAULT_KINDS, Faults
 from services.executor.sketch.validation import Problem, problem, validate
 from services.executor.sketch.view import view
 
-COMFYUI_VERSION = "0.33.0"
-"""The version whose protocol this is."""
-
 SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 """Keys of extra_data that never show in /queue or /history."""
 
@@ -243,21 +240,23 @@ class Server:
             "os": sys.platform,
             "ram_total": total,
             "ram_free": free,
-            "comfyui_version": COMFYUI_VERSION,
+            "comfyui_version": self._settings.version,
             "python_version": platform.python_version(),
             "pytorch_version": "none",
             "embedded_python": False,
             "argv": ["sketch", *sys.argv[1:]],
             "sketch": True,
         }
+        vram = self._settings.vram
+        vram_total, vram_free = (total, free) if vram is None else (vram, vram)
         device = {
-            "name": "sketch (no neural network)",
+            "name": self._settings.device,
             "type": "cpu",
             "index": None,
-            "vram_total": total,
-            "vram_free": free,
-            "torch_vram_total": total,
-            "torch_vram_free": free,
+            "vram_total": vram_total,
+            "vram_free": vram_free,
+            "torch_vram_total": vram_total,
+            "torch_vram_free": vram_free,
         }
         return web.json_response({"system": system, "devices": [device]})
 

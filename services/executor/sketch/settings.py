@@ -32,6 +32,11 @@ class Settings:
     """Time that loading another checkpoint or diffusion model takes."""
     preview_method: str
     faults: bool
+    version: str
+    """The version of ComfyUI that /system_stats tells; the protocol stays that of 0.33."""
+    device: str
+    vram: int | None
+    """Bytes that the device pretends to have, all of them free; None for this machine's memory."""
     models: dict[str, list[str]]
     """Folder → sorted file names that are pretended to exist."""
 
@@ -54,6 +59,9 @@ def parse(arguments: list[str] | None = None) -> Settings:
     parser.add_argument("--preview-method", choices=PREVIEW_METHODS, default="none")
     parser.add_argument("--with", dest="present", action="append", default=[], metavar="FOLDER/FILE")
     parser.add_argument("--without", dest="absent", action="append", default=[], metavar="FILE")
+    parser.add_argument("--version", default="0.33.0", help="of ComfyUI, to pretend to be")
+    parser.add_argument("--device", default="sketch (no neural network)", metavar="NAME", help="to pretend to have")
+    parser.add_argument("--vram", type=int, metavar="BYTES", help="to pretend to have; default: this machine's memory")
     parser.add_argument("--faults", action="store_true", help="serve POST /sketch/faults, for tests")
     options = parser.parse_args(arguments)
     models = {folder: set(files) for folder, files in OFFICIAL_FILES.items()}
@@ -70,5 +78,8 @@ def parse(arguments: list[str] | None = None) -> Settings:
         load_seconds=options.load_seconds,
         preview_method=options.preview_method,
         faults=options.faults,
+        version=options.version,
+        device=options.device,
+        vram=options.vram,
         models={folder: sorted(files - set(options.absent)) for folder, files in models.items()},
     )

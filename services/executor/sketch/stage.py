@@ -71,7 +71,9 @@ class Stage:
     previews: bool
     interrupt: threading.Event
     report: Callable[[int, int, bytes | None], None]
-    """Tell the clients: steps done, steps in all, JPEG preview if there is one."""
+    """Tell the clients: steps done, steps in all, an encoded picture if there is one."""
+    say: Callable[[str], None]
+    """Tell everybody a text (recording 15)."""
 
     def wait(self, until: float) -> None:
         """Sleep until that time on the monotonic clock.
