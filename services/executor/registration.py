@@ -9,7 +9,8 @@ import structlog
 
 from services.executor import store
 from services.executor.domain import EngineId, JobId, Worker
-from services.executor.engine.comfyui import ComfyUI, EngineInfo
+from services.executor.engine.api import EngineInfo
+from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineError, EngineTooOld
 from services.executor.engine.folder import ModelFolder
 from services.executor.health import Health
@@ -130,7 +131,7 @@ class Registration:
         try:
             problem = self._look()
         except EngineTooOld as error:
-            problem = f"ComfyUI is too old: {error.detail}."
+            problem = error.detail
         except EngineError as error:
             problem = f"The engine does not answer as ComfyUI does ({error.kind})."
         if problem != self._problem:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from services.executor.engine.comfyui import ComfyUI, EngineInfo
+from services.executor.engine.api import EngineInfo
+from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineTooOld, EngineUnavailable
 from services.executor.engine.fit import misfits
 from services.executor.engine.model import OLD_FOLDERS, Model, ModelFile
