@@ -2,13 +2,14 @@
 PORT ?= 8080
 DATA_DIR ?= var
 PYTHON ?= python3
+RUNS ?= 50
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor test check format proto lock
+.PHONY: help setup run executor test bench check format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -22,6 +23,9 @@ executor: setup ## Operate the executor that runs here: make executor DO="worker
 
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest
+
+bench: setup ## Measure our path beside the engine alone: make bench [RUNS=50] [COMFYUI_URL=…]
+	@$(BIN)/python -m tests.bench --runs $(RUNS)
 
 check: setup ## Lint, types, imports, contract lint and drift
 	@$(BIN)/ruff check .

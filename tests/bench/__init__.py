@@ -1,0 +1,1 @@
+"""What our path costs beside the engine driven directly: `make bench`."""
