@@ -7,7 +7,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,15 +121,17 @@ def costs(bench: Bench, workflow: Workflow, pictures: int, shown: int) -> Iterat
     command = (sys.executable, "-m", "tests.bench.sampled", "services.executor.worker", str(samples))
     with bench.worker(workflow, command=command):
         bench.executor.burst(workflow, bench.take_seeds(pictures))
-    seconds: dict[str, float] = json.loads(samples.read_text())
-    total = sum(seconds.values())
-    servers: Counter[str] = Counter()
-    for place, spent in seconds.items():
-        servers[place.partition("|")[2]] += spent
-    yield Line("a worker's threads, all together", _ms(total / pictures))
-    for named in (servers, seconds):
-        for place, spent in itertools.islice(_largest_first(named), shown):
-            yield Line(f"  {place.replace('|', ': ')}", _ms(spent / pictures), "", f"{spent / total:.0%}")
+    places: dict[str, tuple[float, float]] = json.loads(samples.read_text())
+    servers: dict[str, tuple[float, float]] = {}
+    for place, (wall, processor) in places.items():
+        server = place.partition("|")[2]
+        before = servers.get(server, (0.0, 0.0))
+        servers[server] = (before[0] + wall, before[1] + processor)
+    everything = (sum(wall for wall, _ in servers.values()), sum(processor for _, processor in servers.values()))
+    for named in ({"the threads of a worker": everything}, servers, places):
+        for place, (wall, processor) in sorted(named.items(), key=lambda item: -item[1][0])[:shown]:
+            busy = f"cpu {_ms(processor / pictures)}"
+            yield Line(place.replace("|", ": "), _ms(wall / pictures), "", busy, f"{wall / everything[0]:.0%}")
 
 
 def memory(bench: Bench) -> Iterator[Line]:

@@ -1,9 +1,9 @@
 """python -m tests.bench.sampled MODULE OUTPUT: runs a module as `python -m` does, and says what its threads do.
 
-OUTPUT gets, as JSON, the seconds for each place: the two innermost functions of ours outside the runtime, and whose
-answer they waited for: that of PostgreSQL, the engine, results or Valkey; or else "own code". Waiting for work, for a
-frame or for another thread counts for nothing, and neither does the main thread, which only starts and stops the
-others.
+OUTPUT gets, as JSON, the seconds for each place, by the clock on the wall and of a processor. A place is the two
+innermost functions of ours outside the runtime, and whose answer they waited for: that of PostgreSQL, the engine,
+results or Valkey; or else "own code". Waiting for work, for a frame or for another thread counts for nothing, and
+neither does the main thread, which only starts and stops the others.
 """
 
 import json
@@ -27,7 +27,9 @@ class Sampler(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="sampler", daemon=True)
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.seconds: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        """Place → by the clock on the wall, and of a processor."""
+        self._used: dict[int, float] = {}
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -35,15 +37,30 @@ class Sampler(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        skipped = {threading.main_thread().ident, self.ident}
         looked_at = time.perf_counter()
         while not self._stopping.wait(_EVERY_SECONDS):
             now = time.perf_counter()
-            for thread, frame in sys._current_frames().items():
-                place = None if thread in skipped else _place(frame)
-                if place is not None:
-                    self.seconds[place] += now - looked_at
+            frames = sys._current_frames()
+            for thread in threading.enumerate():
+                frame = frames.get(thread.ident or 0)
+                if frame is None or thread in (self, threading.main_thread()):
+                    continue
+                place = _place(frame)
+                if place is not None and thread.native_id is not None:
+                    spent = self.seconds[place]
+                    spent[0] += now - looked_at
+                    spent[1] += self._newly_used(thread.native_id)
             looked_at = now
+
+    def _newly_used(self, thread: int) -> float:
+        """Seconds of a processor since this thread was last seen busy (/proc/…/schedstat, in nanoseconds)."""
+        try:
+            used = int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) / 1e9
+        except (FileNotFoundError, ProcessLookupError):  # it has ended since
+            return 0.0
+        newly = used - self._used.get(thread, used)
+        self._used[thread] = used
+        return newly
 
 
 def _place(innermost: FrameType) -> str | None:
