@@ -96,7 +96,9 @@ class Engine:
         return self._prompts[-1]
 
     def _post(self, prompt_id: str, graph: Graph) -> None:
-        body = {"prompt": graph, "prompt_id": prompt_id, "client_id": self._client_id}
+        # Previews cost the engine time, and a worker asks for them too.
+        more = {"client_id": self._client_id, "extra_data": {"preview_method": "auto"}}
+        body = {"prompt": graph, "prompt_id": prompt_id, **more}
         answer = self._http.post("/prompt", json=body)
         if answer.status_code != httpx.codes.OK or answer.json()["node_errors"]:
             raise RuntimeError(f"the engine refuses the graph: {answer.text}")

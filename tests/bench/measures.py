@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.direct import Engine, Workflow
-from tests.bench.ours import Executor
+from tests.bench.ours import Executor, Painted
 from tests.bench.parts import PROJECT, Parts
 from tests.bench.record import recorded
 
@@ -62,7 +62,8 @@ class Bench:
 def latency(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:
     """One picture at a time, by our path and directly in turn, so that both meet the same neighbours."""
     before = bench.engine.newest()
-    ours, direct = [], []
+    ours: list[Painted] = []
+    direct: list[float] = []
     for number, seed in enumerate(bench.take_seeds(2 * (runs + 1))):
         if number % 2:
             direct.append(bench.engine.paint(workflow, seed))
@@ -71,15 +72,21 @@ def latency(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:
             ours.append(bench.executor.paint(workflow, seed))
             bench.await_forgetting(before)
     ours, direct = ours[1:], direct[1:]  # the first of each opens connections
-    added = [mine - plain for mine, plain in zip(ours, direct, strict=True)]
+    added = [mine.told - plain for mine, plain in zip(ours, direct, strict=True)]
     for name, at, aim in (("p50", 50, "< 30 ms"), ("p95", 95, "")):
         yield Line(
             f"one picture, {name} of {runs}",
-            _ms(_percentile(ours, at)),
+            _ms(_percentile([mine.told for mine in ours], at)),
             _ms(_percentile(direct, at)),
             f"+{_ms(_percentile(added, at))}",
             aim,
         )
+    for phase, spans in (
+        ("submitted to begun, p50", [mine.began for mine in ours]),
+        ("begun to ended, p50", [mine.ended - mine.began for mine in ours]),
+        ("ended to told, p50", [mine.told - mine.ended for mine in ours]),
+    ):
+        yield Line(f"  {phase}", _ms(_percentile(spans, 50)))
 
 
 def idle(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:

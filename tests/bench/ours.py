@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from uuid import uuid4
 
 import grpc
@@ -18,6 +19,15 @@ from tests.bench.direct import Workflow
 LOOK_SECONDS = 2.0
 """Transitions are hints; after this long without one the jobs are asked for."""
 START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Painted:
+    """How many seconds after its submission a job began, had ended by its own record, and was known to have ended."""
+
+    began: float
+    ended: float
+    told: float
 
 
 class Executor:
@@ -45,17 +55,18 @@ class Executor:
                 raise RuntimeError(f"{name} does not become available: {model.unavailable_reason}")
             time.sleep(0.05)
 
-    def paint(self, workflow: Workflow, seed: int) -> float:
-        """One picture from SubmitJob to its final event; returns the seconds it took."""
-        begin = time.perf_counter()
+    def paint(self, workflow: Workflow, seed: int) -> Painted:
+        """One picture, from SubmitJob to its final event."""
+        submitted_at, begin = time.time(), time.perf_counter()
         job_id = self._submit(workflow, seed)
         request = pb.WatchJobRequest(job_id=job_id)
         for event in self._stub.WatchJob(request, metadata=self._peer.metadata(), timeout=120):
             job = event.snapshot if event.HasField("snapshot") else event.status
             if job.HasField("finish_time"):
-                seconds = time.perf_counter() - begin
+                told = time.perf_counter() - begin
                 self._count(job)
-                return seconds
+                began, ended = job.start_time.ToNanoseconds() / 1e9, job.finish_time.ToNanoseconds() / 1e9
+                return Painted(began - submitted_at, ended - submitted_at, told)
         raise RuntimeError("the stream ended before the job")
 
     def burst(self, workflow: Workflow, seeds: Sequence[int]) -> float:
