@@ -41,7 +41,7 @@ def _measure(parts: Parts, models: Path, arguments: argparse.Namespace) -> None:
     null, long = Workflow(models, "null"), Workflow(models, arguments.model or "second")
     few = max(2, arguments.runs // 5)
     engine = Engine(parts.engine_url)
-    executor = Executor(parts.executor_address, parts.caller_key)
+    executor = Executor(parts.executor_address)
     bench = Bench(parts, engine, executor, itertools.count(random.randrange(LARGEST_SEED // 2)))
     _say(f"{engine.version()} · load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     _show(Line("", "ours", "direct", "between", "aim"))

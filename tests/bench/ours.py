@@ -13,8 +13,8 @@ from imagegen.executor.v1 import executor_service_pb2 as pb
 from imagegen.executor.v1 import executor_service_pb2_grpc, job_pb2, model_pb2
 
 from services.runtime.channels import Peer, channel
-from services.runtime.tokens import ServiceIdentity
 from tests.bench.direct import Workflow
+from tests.identities import identity
 
 LOOK_SECONDS = 2.0
 """Transitions are hints; after this long without one the jobs are asked for."""
@@ -33,10 +33,10 @@ class Painted:
 class Executor:
     """A caller of the executor, as generation is."""
 
-    def __init__(self, address: str, key: str) -> None:
+    def __init__(self, address: str) -> None:
         self._channel = channel(address)
         self._stub = executor_service_pb2_grpc.ExecutorServiceStub(self._channel)
-        self._peer = Peer(ServiceIdentity("generation", key), "executor")
+        self._peer = Peer(identity("generation"), "executor")
         self._owner = str(uuid4())
         self.completed = 0
 

@@ -10,15 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from deploy.local import credentials, wheels
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from deploy.local import wheels
 from deploy.local.ports import LOOPBACK, reserved_ports
 from deploy.local.postgres import Postgres
 from deploy.local.readiness import Check, NotReady, answers, connects, exists, has_databases, serves
 from deploy.local.watchdog import guarded_group
+from services.runtime.tokens import decode_key, encode_key
+from tests.identities import SERVICES, seed
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTEXTS = ("executor", "results")
 START_SECONDS = 60.0
+
+_PASSWORD = "bench"  # of a database that listens on loopback for two minutes
 
 
 class Parts:
@@ -28,24 +34,18 @@ class Parts:
         self.folder = folder
         self._models = models
         self._group = group
-        self._secrets = credentials.load_secrets(folder / "secrets.json")
         self._addresses = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
-        self._postgres = Postgres(folder / "postgres", ports["postgres"], self._secrets["postgres_password"])
+        self._postgres = Postgres(folder / "postgres", ports["postgres"], _PASSWORD)
         self._embeds_engine = not comfyui_url
         self.engine_url = comfyui_url or f"http://{self._addresses['sketch']}"
         self.executor_address = self._addresses["executor"]
         self.pids: dict[str, int] = {}
         self._running: list[subprocess.Popen[bytes]] = []
 
-    @property
-    def caller_key(self) -> str:
-        """The service key of generation, who alone may submit jobs."""
-        return self._secrets["generation_service_key"]
-
     def start(self) -> None:
         """Start all but the worker. Raises RuntimeError, with the end of its log, if a part does not start."""
         self._postgres.initialise()
-        passwords = {context: self._secrets[f"{context}_database_password"] for context in CONTEXTS}
+        passwords = dict.fromkeys(CONTEXTS, _PASSWORD)
         self._start("postgres", self._postgres.command, os.environ, has_databases(self._postgres, passwords))
         urls = {f"{context.upper()}_DATABASE_URL": self._database_url(context) for context in CONTEXTS}
         subprocess.run(_module("services.runtime.migrate", *CONTEXTS), env={**self._python(), **urls}, check=True)
@@ -70,7 +70,7 @@ class Parts:
             "results",
             {
                 "RESULTS_STORE_URL": (self.folder / "pictures").as_uri(),
-                "RESULTS_SIGNING_KEY": self._secrets["results_signing_key"],
+                "RESULTS_SIGNING_KEY": encode_key(bytes(32)),
             },
         )
 
@@ -88,7 +88,7 @@ class Parts:
             "REDIS_URL": self._redis_url,
             "RESULTS_ADDRESS": self._addresses["results"],
             "COMFYUI_URL": self.engine_url,
-            "SERVICE_KEY_WORKER": self._secrets["worker_service_key"],
+            "SERVICE_KEY_WORKER": seed("worker"),
         }
         if self._embeds_engine:
             environment["COMFYUI_OUTPUT_DIR"] = str(self.folder / "sketch" / "output")
@@ -112,8 +112,8 @@ class Parts:
             f"{name.upper()}_DATABASE_URL": self._database_url(name),
             f"{name.upper()}_LISTEN": self._addresses[name],
             "AUTH_ADDRESS": f"{LOOPBACK}:1",  # nobody: only services call here, with tokens of their own
-            "SERVICE_PUBLIC_KEYS": credentials.public_keys(self._secrets),
-            f"SERVICE_KEY_{name.upper()}": self._secrets[f"{name}_service_key"],
+            "SERVICE_PUBLIC_KEYS": ",".join(map(_public_key, SERVICES)),
+            f"SERVICE_KEY_{name.upper()}": seed(name),
         }
         self._start(name, _module(f"services.{name}.main"), environment, serves(self._addresses[name]))
 
@@ -139,7 +139,7 @@ class Parts:
                 return process
 
     def _database_url(self, context: str) -> str:
-        return self._postgres.url(context, self._secrets[f"{context}_database_password"])
+        return self._postgres.url(context, _PASSWORD)
 
     @property
     def _redis_url(self) -> str:
@@ -168,3 +168,9 @@ def running(models: Path, comfyui_url: str = "") -> Iterator[Parts]:
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
+
+
+def _public_key(service: str) -> str:
+    """One entry of SERVICE_PUBLIC_KEYS."""
+    public = Ed25519PrivateKey.from_private_bytes(decode_key(seed(service))).public_key()
+    return f"{service}={encode_key(public.public_bytes_raw())}"
