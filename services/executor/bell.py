@@ -10,6 +10,7 @@ import threading
 
 import structlog
 from celery import Celery
+from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
 from services.executor.domain import EngineId
@@ -21,14 +22,19 @@ EXPIRES_SECONDS = 60
 """A bell that nobody took by then says nothing new: the slots have looked thirty times since."""
 
 
-def bell_of_model(model: str) -> str:
-    """The queue of a model's bell: every worker that can paint it listens there."""
-    return f"imagegen.paint.{model}"
+def bell_of_model(model: str) -> Queue:
+    """A model's bell: every worker that can paint it listens there."""
+    return _bell(f"imagegen.paint.{model}")
 
 
-def bell_of_engine(engine_id: EngineId) -> str:
-    """The queue of one worker's own bell."""
-    return f"imagegen.worker.{engine_id}"
+def bell_of_engine(engine_id: EngineId) -> Queue:
+    """One worker's own bell."""
+    return _bell(f"imagegen.worker.{engine_id}")
+
+
+def _bell(name: str) -> Queue:
+    # The default exchange routes by the queue's name alone, so there is no binding that a flushed Redis could lose.
+    return Queue(name, exchange="", routing_key=name)  # type: ignore[no-untyped-call] # kombu has no types
 
 
 def celery_app(redis_url: str) -> Celery:
@@ -60,7 +66,7 @@ class Bell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._rings: queue.Queue[tuple[str, str, bool] | None] = queue.Queue(maxsize=1000)
+        self._rings: queue.Queue[tuple[Queue, str, bool] | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._ring_on, name="bell", daemon=True)
         self._thread.start()
 
@@ -76,7 +82,7 @@ class Bell:
         self._rings.put(None)
         self._thread.join(5)
 
-    def _put(self, bell: str, model: str, *, is_call: bool) -> None:
+    def _put(self, bell: Queue, model: str, *, is_call: bool) -> None:
         try:
             self._rings.put_nowait((bell, model, is_call))
         except queue.Full:
@@ -86,8 +92,7 @@ class Bell:
         while (ring := self._rings.get()) is not None:
             bell, *arguments = ring
             try:
-                self._app.send_task(
-                    TASK, arguments, exchange="", routing_key=bell, expires=EXPIRES_SECONDS, retry=False
-                )
+                # The queue itself: by its name alone Celery would send to its own default queue.
+                self._app.send_task(TASK, arguments, queue=bell, expires=EXPIRES_SECONDS, retry=False)
             except (OperationalError, OSError) as error:
                 log.warning("bell not rung", error=type(error).__name__)

@@ -6,7 +6,6 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
-from kombu.entity import Queue
 
 from services.executor.bell import TASK, bell_of_engine, bell_of_model
 from services.executor.domain import EngineId
@@ -28,7 +27,7 @@ class Hearing:
 
     def run(self) -> None:
         """Hear bells until the process is told to stop."""
-        self._app.conf.task_queues = [_queue(bell_of_engine(self._engine_id))]
+        self._app.conf.task_queues = [bell_of_engine(self._engine_id)]
         signals.worker_ready.connect(self._connected, weak=False)
         warnings.filterwarnings("ignore", category=SecurityWarning)  # messages carry nothing that could run
         self._app.Worker(
@@ -51,13 +50,9 @@ class Hearing:
     def _listen(self, consumer: Any) -> None:
         models = self._models()
         for model in models - self._heard:
-            self._app.amqp.queues.add(_queue(bell_of_model(model)))
-            consumer.add_task_queue(bell_of_model(model))
+            bell = bell_of_model(model)
+            self._app.amqp.queues.add(bell)
+            consumer.add_task_queue(bell.name)
         for model in self._heard - models:
-            consumer.cancel_task_queue(bell_of_model(model))
+            consumer.cancel_task_queue(bell_of_model(model).name)
         self._heard = models
-
-
-def _queue(name: str) -> Any:
-    # The default exchange routes by the queue's name alone and survives a flushed Redis.
-    return Queue(name, exchange="", routing_key=name)  # type: ignore[no-untyped-call] # kombu has no types
