@@ -9,7 +9,8 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.settings import Settings
-from services.runtime.server import STOP_GRACE_SECONDS, start_process
+from services.runtime.process import start_process
+from services.runtime.server import STOP_GRACE_SECONDS
 
 
 class Server(uvicorn.Server):

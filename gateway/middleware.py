@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.problems import problem
-from services.runtime.calls import REQUEST_ID
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
+from services.runtime.requests import REQUEST_ID
 
 log = structlog.get_logger()
 

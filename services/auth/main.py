@@ -9,7 +9,7 @@ from services.auth.service import Auth
 from services.auth.settings import Settings
 from services.auth.signing import SigningKeys
 from services.runtime.database import Database
-from services.runtime.server import start_process
+from services.runtime.process import start_process
 from services.runtime.tokens import TokenVerifier
 
 

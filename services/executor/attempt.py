@@ -25,10 +25,10 @@ from services.executor.narration import Narration
 from services.executor.pictures import PictureRefused, PictureStore, PictureUnwanted
 from services.executor.registration import Registration
 from services.executor.verdicts import SENTENCES, blame, is_engines_fault
-from services.runtime.calls import continuing
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
+from services.runtime.requests import continuing
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from services.executor.settings import Pools, QueueSettings, ServerSettings
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.jwks import JwksCache
-from services.runtime.server import start_process
+from services.runtime.process import start_process
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()

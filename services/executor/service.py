@@ -23,8 +23,8 @@ from services.executor.events import Publisher
 from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
 from services.executor.settings import Pools
-from services.runtime.calls import request_id
 from services.runtime.database import Database
+from services.runtime.requests import request_id
 
 log = structlog.get_logger()
 

@@ -26,7 +26,7 @@ from services.executor.slots import Slots
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
-from services.runtime.server import start_process
+from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from services.generation.watch import Watcher
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.jwks import JwksCache
-from services.runtime.server import start_process
+from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier
 

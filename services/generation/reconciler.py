@@ -14,10 +14,10 @@ from services.generation import store
 from services.generation.domain import Task, TaskId
 from services.generation.executor import Executor, ExecutorSilent, SubmitRefused
 from services.generation.service import Tasks
-from services.runtime.calls import continuing
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
+from services.runtime.requests import continuing
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from services.generation.domain import (
     UserQueueFull,
 )
 from services.generation.executor import Executor, ExecutorSilent
-from services.runtime import calls
+from services.runtime import requests
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.ids import uuid7
@@ -78,7 +78,7 @@ class Tasks:
                     raise DependencyUnavailable("the list of models")
                 raise ModelUnknown(request.model)
             spec = model.spec_for(request, secrets.randbelow(SEEDS))
-            task = Task(TaskId(uuid7()), owner_id, model.name, spec, self._clock(), origin=calls.request_id())
+            task = Task(TaskId(uuid7()), owner_id, model.name, spec, self._clock(), origin=requests.request_id())
             store.insert_task(tx, task, (request_id, digest) if request_id else None)
         self._outbox.set()
         return task, False

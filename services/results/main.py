@@ -11,7 +11,7 @@ from services.results.service import Results
 from services.results.settings import Settings
 from services.runtime.database import Database
 from services.runtime.jwks import JwksCache
-from services.runtime.server import start_process
+from services.runtime.process import start_process
 from services.runtime.tokens import TokenVerifier, decode_key
 
 log = structlog.get_logger()

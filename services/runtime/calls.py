@@ -7,11 +7,10 @@ and async generators (on the event loop). Both raise domain exceptions and never
 import asyncio
 import contextvars
 import inspect
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +36,7 @@ from services.runtime.errors import (
 )
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
+from services.runtime.requests import REQUEST_ID, begin
 from services.runtime.tokens import Caller, Person, Service, TokenVerifier
 
 log = structlog.get_logger()
@@ -44,10 +44,7 @@ log = structlog.get_logger()
 REQUESTS = Counter("imagegen_grpc_requests_total", "Calls by method and status code.", ["method", "code"])
 SECONDS = Histogram("imagegen_grpc_request_seconds", "Duration of calls by method.", ["method"])
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
 _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller", default=None)
-_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 Handler = Callable[[Any, Any], Any]
 
@@ -67,22 +64,6 @@ def person_or_none() -> Person | None:
     """The signed-in user of this call, if there is one."""
     who = _caller.get()
     return who if isinstance(who, Person) else None
-
-
-def request_id() -> str:
-    """The id that this call's log lines carry, here and in every service it reaches."""
-    return _request_id.get()
-
-
-@contextmanager
-def continuing(request: str) -> Iterator[None]:
-    """Work that an earlier request asked for: its log lines and its calls to neighbours carry that request's id."""
-    token = _request_id.set(request)
-    try:
-        with structlog.contextvars.bound_contextvars(request_id=request):
-            yield
-    finally:
-        _request_id.reset(token)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -194,8 +175,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _observed(self, method: MethodDescriptor, context: Any, answer: Awaitable[Any]) -> Any:
         """Await the answer; count it, log it, and turn what it raises into a status."""
         sent = str(dict(context.invocation_metadata()).get("x-request-id", ""))
-        _request_id.set(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()))
-        structlog.contextvars.bind_contextvars(request_id=request_id())
+        begin(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()))
         began = time.monotonic()
         code = grpc.StatusCode.OK
         try:

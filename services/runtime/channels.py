@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from services.runtime.calls import request_id
+from services.runtime.requests import request_id
 from services.runtime.tokens import ServiceIdentity
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024

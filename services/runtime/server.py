@@ -12,13 +12,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
 from services.runtime.calls import CallInterceptor
 from services.runtime.channels import MAX_MESSAGE_BYTES
 from services.runtime.errors import ErrorTable
-from services.runtime.logs import configure_logging
-from services.runtime.settings import ProcessSettings
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
@@ -32,16 +29,6 @@ SERVER_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
-
-
-def start_process(name: str) -> ProcessSettings:
-    """Logging and metrics, before anything else of a process."""
-    settings = ProcessSettings()
-    configure_logging(name, settings.log_format)
-    if settings.metrics_listen:
-        host, port = settings.metrics_listen.rsplit(":", 1)
-        start_http_server(int(port), host)
-    return settings
 
 
 class Server:

@@ -12,8 +12,9 @@ from imagegen.generation.v1 import error_reason_pb2 as reasons
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import generation_service_pb2_grpc, task_pb2
 
-from services.runtime.calls import person, person_or_none, request_id
+from services.runtime.calls import person, person_or_none
 from services.runtime.errors import DependencyUnavailable, ErrorTable
+from services.runtime.requests import request_id
 from services.runtime.server import Server
 from tests.grpc_errors import fields, reason, retry_seconds
 from tests.identities import as_person, as_service, verifier
