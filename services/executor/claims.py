@@ -85,7 +85,7 @@ class Claims:
     def _heads(self, tx: Connection, models: frozenset[str], *, loaded: str, ahead: bool) -> list[Head]:
         """What this engine may take, in order."""
         now = self._clock()
-        heads = store.heads(tx, models)
+        heads, v = store.heads(tx, models)
         if not heads or (not ahead and all(head.model == loaded for head in heads)):
             idle = []  # nothing that somebody else would rather do
         else:
@@ -101,7 +101,7 @@ class Claims:
         def handicap_of(model: str) -> float:
             return 0.0 if model == loaded else handicap(estimates.load(model, self._engine_id).p50)
 
-        return in_order(heads, store.get_clock(tx), handicap_of)
+        return in_order(heads, v, handicap_of)
 
     def _take(self, tx: Connection, head: Head) -> Job | None:
         job = store.lock_unless_taken(tx, head.job_id)

@@ -31,11 +31,10 @@ class Ledger:
         if not store.insert_job(tx, job):
             return False
         if job.is_waiting:
-            account = store.lock_account(tx, job.owner_id)
+            account, clock = store.lock_account(tx, job.owner_id)
             if not store.has_waiting(tx, job.owner_id):
-                account = account.arrive(store.get_clock(tx))
-                store.save_account(tx, account)
-            self._set_lanes(tx, account, job.model)
+                account = account.arrive(clock)
+            self._save(tx, account, job.model)
         return True
 
     def save(self, tx: Connection, before: Job, after: Job, now: datetime) -> None:
@@ -44,22 +43,21 @@ class Ledger:
         came, went = _place_of(before), _place_of(after)
         if came is went:
             return
-        account = store.lock_account(tx, after.owner_id)
+        account, clock = store.lock_account(tx, after.owner_id)
         if went is _Place.HELD:
-            account, v = account.charge(store.get_clock(tx), after.cost)
-            store.advance_clock(tx, v)
+            account, v = account.charge(clock, after.cost)
+            if v > clock:
+                store.advance_clock(tx, v)
         elif came is _Place.HELD:
             account = account.settle(before.cost, _seconds_used(before, now))
-        store.save_account(tx, account)
-        self._set_lanes(tx, account, after.model)
+        self._save(tx, account, after.model)
 
     def save_account(self, tx: Connection, account: Account) -> None:
         """Write an account that this transaction has locked."""
-        store.save_account(tx, account)
-        self._set_lanes(tx, account, None)
+        self._save(tx, account, None)
 
-    def _set_lanes(self, tx: Connection, account: Account, model: str | None) -> None:
-        store.set_lanes(tx, account, model, account.running_cap or self._running_cap)
+    def _save(self, tx: Connection, account: Account, model: str | None) -> None:
+        store.save_account(tx, account, model, account.running_cap or self._running_cap)
 
 
 def _place_of(job: Job) -> _Place:

@@ -183,7 +183,7 @@ def test_an_operator_gives_one_owner_a_cap_of_its_own(database, claiming, queue)
     assert claim()
     with database.transaction() as tx:
         tx.execute(sa.text("UPDATE owners SET running_cap = 1"))
-        Ledger(None).save_account(tx, store.lock_account(tx, owner))
+        Ledger(None).save_account(tx, store.lock_account(tx, owner)[0])
     assert claim() is None
 
 
@@ -202,7 +202,7 @@ def test_a_canceled_job_leaves_no_trace_in_its_owners_account(database, claiming
     [job] = queue(a_job())
     change(database, job, lambda job: job.request_cancel(clock()), clock())
     with database.transaction() as tx:
-        assert store.lock_account(tx, job.owner_id).vtime == 0.0
+        assert store.lock_account(tx, job.owner_id)[0].vtime == 0.0
     assert claiming()() is None
 
 
@@ -213,7 +213,7 @@ def test_an_owner_pays_for_what_a_run_took_and_not_for_what_was_expected(databas
     clock.now += timedelta(seconds=7)
     change(database, job, lambda job: job.complete(1, clock()), clock())
     with database.transaction() as tx:
-        assert store.lock_account(tx, job.owner_id).vtime == pytest.approx(7.0)
+        assert store.lock_account(tx, job.owner_id)[0].vtime == pytest.approx(7.0)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -21,16 +21,15 @@ from services.executor.store.queue import (
     QueuedJob,
     advance_clock,
     busiest_owners,
-    get_clock,
     has_waiting,
     heads,
     lock_account,
     owner_load,
     save_account,
-    set_lanes,
     unfinished,
     waits,
 )
+from services.executor.store.tables import metadata
 from services.executor.store.workers import Orders, drain, held_jobs, idle_workers, list_workers, resume, save_worker
 
 __all__ = [
@@ -45,7 +44,6 @@ __all__ = [
     "discarded",
     "drain",
     "expired",
-    "get_clock",
     "get_job",
     "get_jobs",
     "get_promise",
@@ -59,13 +57,13 @@ __all__ = [
     "load_samples",
     "lock_account",
     "lock_unless_taken",
+    "metadata",
     "owner_load",
     "renew_lease",
     "resume",
     "save_account",
     "save_job",
     "save_worker",
-    "set_lanes",
     "to_discard",
     "unfinished",
     "waits",

@@ -16,20 +16,15 @@ HEADS = 16
 """Heads looked at for each model: as many workers may claim at once before one of them has to look again."""
 
 
-def lock_account(tx: Connection, owner_id: OwnerId) -> Account:
-    """The owner's account, locked; made if need be. Lock a job before its owner, never after."""
-    tx.execute(pg.insert(owners).values(id=owner_id, vtime=0).on_conflict_do_nothing())
-    row = tx.execute(sa.select(owners).where(owners.c.id == owner_id).with_for_update()).one()
-    return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap)
-
-
-def save_account(tx: Connection, account: Account) -> None:
-    columns = {"vtime": account.vtime, "weight": account.weight, "running_cap": account.running_cap}
-    tx.execute(sa.update(owners).where(owners.c.id == account.owner_id).values(columns))
-
-
-def get_clock(tx: Connection) -> float:
-    return float(tx.execute(sa.select(fair_share_clock.c.v)).scalar_one())
+def lock_account(tx: Connection, owner_id: OwnerId) -> tuple[Account, float]:
+    """The owner's account, locked, and the clock V; made if need be. Lock a job before its owner, never after."""
+    clock = sa.select(fair_share_clock.c.v).scalar_subquery()
+    query = sa.select(owners, clock.label("v")).where(owners.c.id == owner_id).with_for_update(of=owners)
+    row = tx.execute(query).first()
+    if row is None:
+        tx.execute(pg.insert(owners).values(id=owner_id, vtime=0).on_conflict_do_nothing())
+        row = tx.execute(query).one()
+    return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap), float(row.v)
 
 
 def advance_clock(tx: Connection, v: float) -> None:
@@ -41,8 +36,19 @@ def has_waiting(tx: Connection, owner_id: OwnerId) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(lanes.c.owner_id == owner_id))).scalar())
 
 
-_SET_HEAD = sa.text("""
-    WITH head AS (
+# One statement, because this is done three times for each picture. Its parts see the same snapshot, so the lane whose
+# head is set anew is left out of the update of the others.
+_SAVE_ACCOUNT = sa.text("""
+    WITH account AS (
+        UPDATE owners SET vtime = :vtime, weight = :weight, running_cap = :own_cap WHERE id = :owner_id
+    ), standing AS (
+        SELECT :cap IS NULL OR :cap > (SELECT count(*) FROM jobs WHERE owner_id = :owner_id AND engine_id IS NOT NULL)
+            AS is_open
+    ), others AS (
+        UPDATE lanes SET vtime = :vtime, is_open = standing.is_open FROM standing
+        WHERE owner_id = :owner_id AND model IS DISTINCT FROM :model
+            AND (vtime, lanes.is_open) IS DISTINCT FROM (:vtime, standing.is_open)
+    ), head AS (
         SELECT id, queue_number FROM jobs
         WHERE owner_id = :owner_id AND model = :model AND state = 'pending' AND engine_id IS NULL
         ORDER BY queue_number LIMIT 1
@@ -50,33 +56,38 @@ _SET_HEAD = sa.text("""
         DELETE FROM lanes WHERE owner_id = :owner_id AND model = :model AND NOT EXISTS (SELECT FROM head)
     )
     INSERT INTO lanes (owner_id, model, job_id, queue_number, vtime, is_open)
-    SELECT :owner_id, :model, id, queue_number, :vtime, false FROM head
-    ON CONFLICT (owner_id, model) DO UPDATE SET job_id = excluded.job_id, queue_number = excluded.queue_number
-""")
+    SELECT :owner_id, :model, id, queue_number, :vtime, is_open FROM head, standing
+    ON CONFLICT (owner_id, model) DO UPDATE SET
+        job_id = excluded.job_id, queue_number = excluded.queue_number,
+        vtime = excluded.vtime, is_open = excluded.is_open
+""").bindparams(
+    sa.bindparam("owner_id", type_=sa.Uuid),
+    sa.bindparam("model", type_=sa.Text),
+    sa.bindparam("cap", type_=sa.Integer),
+    sa.bindparam("own_cap", type_=sa.Integer),
+    sa.bindparam("vtime", type_=sa.Double),
+)
 
-_SET_STANDING = sa.text("""
-    WITH cap AS (
-        SELECT :cap IS NULL OR :cap > (SELECT count(*) FROM jobs WHERE owner_id = :owner_id AND engine_id IS NOT NULL)
-            AS is_open
-    )
-    UPDATE lanes SET vtime = :vtime, is_open = cap.is_open FROM cap
-    WHERE owner_id = :owner_id AND (vtime, lanes.is_open) IS DISTINCT FROM (:vtime, cap.is_open)
-""").bindparams(sa.bindparam("cap", type_=sa.Integer), sa.bindparam("vtime", type_=sa.Double))
 
+def save_account(tx: Connection, account: Account, model: str | None, cap: int | None) -> None:
+    """Write an account that this transaction has locked, and make the owner's lanes true again.
 
-def set_lanes(tx: Connection, account: Account, model: str | None, cap: int | None) -> None:
-    """Make an owner's lanes true again after a change of the account or, in one model's line, of its waiting jobs.
-
-    The account is locked. `cap`: most jobs that workers may hold of it; None for no cap.
+    `model` names the line of waiting jobs that has changed, if one has. `cap`: most jobs that workers may hold of the
+    owner; None for no cap.
     """
-    values = {"owner_id": account.owner_id, "vtime": account.vtime}
-    if model is not None:
-        tx.execute(_SET_HEAD, values | {"model": model})
-    tx.execute(_SET_STANDING, values | {"cap": cap})
+    values = {
+        "owner_id": account.owner_id,
+        "vtime": account.vtime,
+        "weight": account.weight,
+        "own_cap": account.running_cap,
+        "model": model,
+        "cap": cap,
+    }
+    tx.execute(_SAVE_ACCOUNT, values)
 
 
-def heads(tx: Connection, models: Collection[str]) -> list[Head]:
-    """Of each model the heads with the smallest starts. Reads as much, however long the queue is."""
+def heads(tx: Connection, models: Collection[str]) -> tuple[list[Head], float]:
+    """Of each model the heads with the smallest starts, and the clock V. Reads as much, however long the queue is."""
     names = sa.func.unnest(sa.cast(sorted(models), sa.ARRAY(sa.Text))).table_valued("name").alias("models")
     first = (
         sa.select(lanes)
@@ -85,11 +96,11 @@ def heads(tx: Connection, models: Collection[str]) -> list[Head]:
         .limit(HEADS)
         .lateral("head")
     )
-    query = sa.select(first, jobs.c.created_at).select_from(names).join(first, sa.true())
-    query = query.join(jobs, jobs.c.id == first.c.job_id)
-    return [
-        Head(JobId(row.job_id), row.model, row.vtime, row.queue_number, row.created_at) for row in tx.execute(query)
-    ]
+    clock = sa.select(fair_share_clock.c.v).scalar_subquery()
+    query = sa.select(first, jobs.c.created_at, clock.label("v")).select_from(names).join(first, sa.true())
+    rows = tx.execute(query.join(jobs, jobs.c.id == first.c.job_id)).all()
+    found = [Head(JobId(row.job_id), row.model, row.vtime, row.queue_number, row.created_at) for row in rows]
+    return found, float(rows[0].v) if rows else 0.0
 
 
 def waits(tx: Connection, model: str) -> bool:
