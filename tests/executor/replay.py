@@ -148,7 +148,7 @@ class Replay:
     async def play(self) -> None:
         last = len(self._entries) - 1
         for index, entry in enumerate(self._entries[self._start :], start=self._start):
-            if entry.get("dir") == "closed" and index < last:
+            if entry.get("dir") == "closed" and (index < last or entry["code"] == KILLED):
                 await self._disconnect(killed=entry["code"] == KILLED)
             elif entry.get("dir") == "open":
                 await self.connected.wait()

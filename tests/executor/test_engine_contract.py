@@ -1,12 +1,14 @@
 """What the engine seam promises, on sketch always and on a real ComfyUI where COMFYUI_URL names one.
 
-A real one needs a checkpoint of Stable Diffusion 1.5's kind. What takes control of the engine's process, or a node
+A real one may be as slow as a CPU and is best idle. It needs a checkpoint of the kind of Stable Diffusion 1.5 or XL:
+one of the presets', or the one that COMFYUI_CHECKPOINT names. What takes control of the engine's process, or a node
 that fails on demand, is held against sketch alone.
 """
 
 import contextlib
 import io
 import itertools
+import json
 import os
 import secrets
 import socket
@@ -18,7 +20,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 import services.executor.engine
 from services.executor.engine.comfyui import ComfyUI
@@ -37,10 +39,13 @@ from services.executor.engine.workflows import load_models
 from tests.executor.sketch_process import SketchProcess
 
 SD15 = load_models(Path(services.executor.engine.__file__).parents[1] / "models")["sd15"]
+CHECKPOINTS = ("v1-5-pruned-emaonly-fp16.safetensors", "sd_xl_base_1.0.safetensors", "sd_xl_turbo_1.0_fp16.safetensors")
 ENGINES = ["sketch", *(["comfyui"] if "COMFYUI_URL" in os.environ else [])]
 # A step of a 64×64 picture then takes 10 ms: fast enough for tests, slow enough to be interrupted.
 SKETCH = {"step_seconds": 0.08, "load_seconds": 0.0}
-LONG = 1000
+LONG = 3000
+# Loading a model from a cold disk takes a real engine 22 s, and a step on a CPU most of a second.
+WITHIN_S = 900 if "COMFYUI_URL" in os.environ else 30
 # A seed that a long-lived engine has seen may find its picture in the cache, and then no step is told.
 SEEDS = itertools.count(secrets.randbelow(2**48))
 
@@ -100,8 +105,8 @@ class Painting:
         self._thread.start()
         return self
 
-    def end(self, within=30):
-        self._thread.join(within)
+    def end(self):
+        self._thread.join(WITHIN_S)
         assert not self._thread.is_alive()
         return self
 
@@ -114,10 +119,14 @@ def a_graph(engine, prompt_id, *, steps=4, seed=None, count=1):
     asked = Parameters("a lighthouse", width=64, height=64, steps=1, cfg=7.0, seed=seed, count=count)
     graph = SD15.graph(asked, prompt_id)
     graph["3"]["inputs"]["steps"] = steps  # more than the preset allows, where a run is to last
-    checkpoints = engine.files(["checkpoints"])["checkpoints"]
-    if SD15.missing({"checkpoints": checkpoints}):
-        graph["4"]["inputs"]["ckpt_name"] = min(checkpoints)
+    graph["4"]["inputs"]["ckpt_name"] = checkpoint(engine)
     return graph
+
+
+def checkpoint(engine):
+    there = engine.files(["checkpoints"])["checkpoints"]
+    wanted = (os.environ.get("COMFYUI_CHECKPOINT"), *CHECKPOINTS)
+    return next((name for name in wanted if name in there), None) or min(there)
 
 
 def a_failing_graph(kind):
@@ -131,6 +140,12 @@ def a_failing_graph(kind):
 def pixels(png):
     with Image.open(io.BytesIO(png)) as image:
         return image.tobytes()
+
+
+def difference(png, other):
+    """In grey levels of 255. A GPU need not repeat a picture to the last bit."""
+    with Image.open(io.BytesIO(png)) as image, Image.open(io.BytesIO(other)) as other_image:
+        return sum(ImageStat.Stat(ImageChops.difference(image, other_image)).mean)
 
 
 def paint(engine, **asked):
@@ -176,9 +191,9 @@ def test_the_pictures_are_the_bytes_that_view_gives(engine, url):
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(engine):
-    first, again, other = (pixels(paint(engine, seed=seed).pictures[0]) for seed in (1, 1, 2))
-    assert first == again
-    assert first != other
+    seed, another_seed = next(SEEDS), next(SEEDS)
+    first, again, other = (paint(engine, seed=s).pictures[0] for s in (seed, seed, another_seed))
+    assert difference(first, again) < difference(first, other) / 4
 
 
 def test_two_runs_at_once_bring_each_its_own_picture(engine):
@@ -188,9 +203,32 @@ def test_two_runs_at_once_bring_each_its_own_picture(engine):
     for painting in both:
         assert painting.end().error is None
         assert [p.step for p in painting.of(Progress)] == list(range(1, 7))
-        assert pixels(painting.pictures[0]) == pixels(
-            paint(engine, seed=painting.graph["3"]["inputs"]["seed"], steps=6).pictures[0]
-        )
+    for painting, other in (both, both[::-1]):
+        again = paint(engine, seed=painting.graph["3"]["inputs"]["seed"], steps=6).pictures[0]
+        assert difference(again, painting.pictures[0]) < difference(again, other.pictures[0]) / 4
+
+
+def test_two_samplers_in_a_subgraph_tell_their_steps_each_under_its_own_id(engine):
+    prompt_id = uuid4()
+    graph = json.loads(json.dumps(a_graph(engine, prompt_id)).replace('"3"', '"12:3"'))
+    refine = {**graph["12:3"]["inputs"], "latent_image": ["12:3", 0], "steps": 2, "denoise": 0.5}
+    graph["12:5"] = {"class_type": "KSampler", "inputs": refine}
+    graph["8"]["inputs"]["samples"] = ["12:5", 0]
+    painting = paint(engine, graph=graph)
+    assert len(painting.pictures) == 1
+    assert [(p.node, p.step, p.steps) for p in painting.of(Progress)] == [
+        *(("12:3", step, 4) for step in range(1, 5)),
+        *(("12:5", step, 2) for step in range(1, 3)),
+    ]
+
+
+def test_the_queue_has_a_length(engine):
+    assert engine.queue_length() == 0
+    painting = Painting(engine, steps=LONG).begin()
+    assert painting.started.wait(WITHIN_S)
+    assert engine.queue_length() == 1
+    engine.cancel(painting.id)
+    painting.end()
 
 
 def test_a_graph_with_an_unknown_node_is_refused(engine):
@@ -231,7 +269,7 @@ def test_a_run_that_breaks_fails_without_repeating_what_the_engine_said(engine):
 
 def test_a_running_run_can_be_canceled(engine):
     painting = Painting(engine, steps=LONG).begin()
-    assert painting.stepped.wait(30)
+    assert painting.stepped.wait(WITHIN_S)
     assert engine.cancel(painting.id)
     assert isinstance(painting.end().error, RunInterrupted)
     assert engine.find(painting.id).status is Status.CANCELLED
@@ -239,7 +277,7 @@ def test_a_running_run_can_be_canceled(engine):
 
 def test_a_waiting_run_can_be_canceled_and_never_starts(engine):
     ahead = Painting(engine, steps=LONG).begin()
-    assert ahead.started.wait(30)
+    assert ahead.started.wait(WITHIN_S)
     waiting = Painting(engine).begin()
     while engine.find(waiting.id) is None:
         pass
@@ -256,7 +294,7 @@ def test_a_cancel_of_what_the_engine_does_not_hold_says_so(engine):
 
 def test_a_running_run_can_be_adopted(engine, url):
     painting = Painting(engine, steps=60).begin()
-    assert painting.stepped.wait(30)
+    assert painting.stepped.wait(WITHIN_S)
     events = []
     with closing(ComfyUI(url)) as other:
         other.start()

@@ -157,18 +157,21 @@ def test_an_engine_without_atomic_cancel_is_too_old(version, new_enough):
             assert (info.version, info.device) == (version, "cuda:0 NVIDIA H100")
             assert (info.vram_total, info.vram_free) == (80, 70)
         else:
-            with pytest.raises(EngineTooOld):
+            with pytest.raises(EngineTooOld) as error:
                 engine.probe()
+            assert str(error.value) == error.value.kind == "too_old"
+            assert error.value.detail == f"ComfyUI 0.25.0 or newer is needed, and this is {version}."
 
 
 @pytest.mark.parametrize("text", ["<html>a login page</html>", "{}", "[]", "null", '{"system": {}}'])
 def test_a_server_that_is_no_comfyui_is_unavailable(text):
     with Stats(text) as server, closing(ComfyUI(server.url)) as engine:
-        for question in (engine.probe, engine.files, lambda: engine.find(uuid4())):
+        for question in (engine.probe, engine.files, engine.queue_length, lambda: engine.find(uuid4())):
             if (text, question) != ("[]", engine.files):
                 with pytest.raises(EngineUnavailable) as error:
                     question()
                 assert error.value.kind == "bad_answer"
+                assert str(error.value) == "bad_answer"
 
 
 class PictureGone(Replay):
@@ -221,6 +224,14 @@ def test_a_deaf_socket_is_replaced_under_a_fresh_client_id():
     with Deaf("02") as engine:
         assert run(engine, stall=30) == [picture("null_00001_.png")]
         assert len(engine.clients) == len(set(engine.clients)) == 2
+
+
+def test_each_opening_of_the_socket_is_counted():
+    with Replay("16") as server, closing(ComfyUI(server.url)) as engine:
+        assert engine.connections == 0
+        engine.start()
+        engine.run(uuid4(), server.graph, output_node=server.output_node, on_event=lambda _: None)
+        assert engine.connections == len(server.clients) == 2
 
 
 class Endless(Replay):

@@ -1,5 +1,6 @@
 """Runs of the engine seam against recordings of a real ComfyUI."""
 
+import re
 import threading
 from contextlib import closing
 from uuid import uuid4
@@ -91,11 +92,29 @@ def test_an_error_that_the_graph_would_raise_again_is_not_retryable():
     assert (error.kind, error.retryable) == ("execution_error", False)
 
 
+@pytest.mark.parametrize(
+    "recording",
+    ["11_failing_oom", "11_failing_value", "12_interrupt_api_cancel", "26", "28"],
+)
+def test_an_error_says_a_word_of_ours_and_nothing_of_the_engine(recording):
+    error = Outcome(recording, cancel=recording.startswith("12")).error
+    assert re.fullmatch("[a-z_]+", error.kind)
+    assert (str(error), error.args) == (error.kind, (error.kind,))
+
+
 @pytest.mark.parametrize("recording", ["11_failing_oom", "11_failing_value"])
-def test_a_failure_keeps_what_the_engine_said_out_of_its_message(recording):
-    error = Outcome(recording).error
-    assert error.detail
-    assert str(error) == error.kind
+def test_what_the_engine_said_of_a_failure_is_kept_for_the_log(recording):
+    assert Outcome(recording).error.detail
+
+
+def test_a_run_that_took_the_engine_with_it_is_lost():
+    assert isinstance(Outcome("28").error, RunLost)
+
+
+def test_a_loader_that_is_served_from_the_cache_is_not_told_as_loading():
+    outcome = Outcome("06")
+    assert outcome.of(Loading) == []
+    assert len(outcome.of(Started)) == 1
 
 
 @pytest.mark.parametrize(
