@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.executor.sketch_process import SketchProcess
@@ -118,6 +119,19 @@ async def test_files_and_history(sketch):
         line for line in lines[upload + 1 :] if "http" in line and "279e84ea" not in json.dumps(line)
     ]
     assert_same(await replay(sketch, lines))
+
+
+def test_uploads(sketch):
+    # The recorder wrote down the fields and not the bytes, of which the notes tell.
+    bytes_of = {"same name other bytes": b"other", "overwrite": b"third"}
+    for line in lines_of("22_view_upload_history"):
+        if line.get("http") == "POST /upload/image":
+            recorded = json.loads(line["body"]) if line["body"].startswith("{") else line["body"]
+            name = "in.png" if line["note"] not in ("traversal name", "not an image") else recorded["name"]
+            image = (name, bytes_of.get(line["note"], b"first"))
+            answer = httpx.post(f"{sketch.url}/upload/image", data=line["fields"], files={"image": image})
+            assert answer.status_code == line["status"], line["note"]
+            assert (answer.json() if isinstance(recorded, dict) else answer.text) == recorded, line["note"]
 
 
 @in_a_loop

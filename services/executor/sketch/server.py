@@ -24,6 +24,7 @@ from services.executor.sketch.prompt_queue import Item, PromptQueue
 from services.executor.sketch.settings import Settings
 from services.executor.sketch.sockets import FEATURES, MAX_BODY_BYTES, Sockets
 from services.executor.sketch.stage import FAULT_KINDS, Faults
+from services.executor.sketch.uploads import upload
 from services.executor.sketch.validation import Problem, problem, validate
 from services.executor.sketch.view import view
 
@@ -76,6 +77,7 @@ class Server:
             ("GET", "/history/{prompt_id}", self.get_history_of),
             ("POST", "/history", self.post_history),
             ("GET", "/view", self.get_view),
+            ("POST", "/upload/image", self.post_image),
             ("GET", "/object_info", self.get_object_info),
             ("GET", "/object_info/{node}", self.get_object_info_of),
             ("GET", "/models", self.get_models),
@@ -215,6 +217,9 @@ class Server:
 
     async def get_view(self, request: web.Request) -> web.StreamResponse:
         return view(self._settings, request.query)
+
+    async def post_image(self, request: web.Request) -> web.Response:
+        return upload(self._settings, await request.post())
 
     async def get_object_info(self, _request: web.Request) -> web.Response:
         return web.json_response({name: node.info(name) for name, node in self._nodes.items()})

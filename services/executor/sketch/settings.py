@@ -48,6 +48,11 @@ class Settings:
     def temp_directory(self) -> Path:
         return self.base_directory / "temp"
 
+    @property
+    def directories(self) -> dict[str, Path]:
+        """By their type on the wire."""
+        return {kind: self.base_directory / kind for kind in ("input", "output", "temp")}
+
 
 def parse(arguments: list[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(prog="sketch", description=__doc__)

@@ -1,15 +1,18 @@
-"""GET /view: a file of the output or temp folder, and nothing else of this machine."""
+"""GET /view: a file of the output, temp or input folder, and nothing else of this machine."""
 
+import io
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
+from PIL import Image
 
 from services.executor.sketch.settings import Settings
 
-_ANNOTATED = re.compile(r"(?P<name>.*?) ?\[(?P<type>output|temp)\]")
+_ANNOTATED = re.compile(r"(?P<name>.*?) ?\[(?P<type>output|temp|input)\]")
 
 
 def view(settings: Settings, query: Mapping[str, str]) -> web.StreamResponse:
@@ -22,7 +25,7 @@ def view(settings: Settings, query: Mapping[str, str]) -> web.StreamResponse:
         return web.Response(status=404)
     if annotated := _ANNOTATED.fullmatch(name):
         name, kind = annotated["name"], annotated["type"]
-    directories = {"output": settings.output_directory, "temp": settings.temp_directory}
+    directories = settings.directories
     if name.startswith("/") or ".." in name or kind not in directories:
         return web.Response(status=400)
     folder = Path(os.path.abspath(directories[kind] / query.get("subfolder", "")))  # noqa: PTH100 - keeps symlinks
@@ -31,9 +34,38 @@ def view(settings: Settings, query: Mapping[str, str]) -> web.StreamResponse:
     file = folder / Path(name).name
     if not file.is_file():
         return web.Response(status=404)
+    if again := _encoded_again(file, query):
+        return again
     headers = {
         "Content-Disposition": f'filename="{file.name}"',
         "Content-Type": "image/png" if file.suffix == ".png" else "application/octet-stream",
         "X-Content-Type-Options": "nosniff",
     }
     return web.FileResponse(file, headers=headers)
+
+
+def _encoded_again(file: Path, query: Mapping[str, str]) -> web.Response | None:
+    """The picture as a preview or without some of its channels, and without its graph; None if it is wanted as it is.
+
+    A preview is WebP unless it asks for JPEG, and heeds no channel.
+    """
+    channel = query.get("channel", "rgba")
+    if "preview" not in query and channel not in ("rgb", "a"):
+        return None
+    kind, _, quality = query.get("preview", "png").partition(";")
+    with Image.open(file) as image:
+        options: dict[str, Any] = {}
+        if "preview" in query:
+            kind = kind if kind == "jpeg" else "webp"
+            options = {"quality": int(quality) if quality.isdecimal() else 90}
+            again = image.convert("RGB")
+        elif channel == "rgb":
+            again = image.convert("RGB")
+        else:
+            again = Image.new("RGBA", image.size)
+            again.putalpha(image.convert("RGBA").getchannel("A"))
+    again.info.clear()
+    buffer = io.BytesIO()
+    again.save(buffer, kind, **options)
+    headers = {"Content-Disposition": f'filename="{file.name}"'}
+    return web.Response(body=buffer.getvalue(), content_type=f"image/{kind}", headers=headers)
