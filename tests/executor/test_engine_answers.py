@@ -381,7 +381,7 @@ class Waiting(Replay):
 
     async def play(self):
         for length in self.lengths:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.4)
             frame = json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": length}}}})
             for client in self.sockets.values():
                 await client.send_str(frame)
@@ -399,7 +399,7 @@ class Frozen(Waiting):
 
 def test_a_run_that_waits_while_the_queue_gets_shorter_is_not_judged():
     with Moving("02") as engine:
-        assert run(engine, stall=1.5) == [PICTURE]
+        assert run(engine, stall=3) == [PICTURE]
 
 
 @pytest.mark.parametrize("status", ["pending", "in_progress"])
@@ -407,7 +407,7 @@ def test_a_queue_that_only_grows_is_frozen_whatever_the_socket_says(status):
     with Frozen("02") as engine:
         engine.status = status
         with pytest.raises(EngineUnavailable) as error:
-            run(engine, stall=1.5)
+            run(engine, stall=1)
     assert error.value.kind == "stalled"
 
 

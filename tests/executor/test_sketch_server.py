@@ -282,8 +282,8 @@ def test_a_client_that_does_not_read_holds_up_the_others_until_it_leaves(client,
         return job["status"] == "completed"
 
     with Client(lasting_sketch) as lazy:
-        # 300 previews of 38 kB are more than the sockets' buffers hold.
-        stuck = lazy.submit(a_picture(seed=9, steps=300), extra_data={"preview_method": "latent2rgb"})
+        # 500 previews of 38 kB are more than the sockets' buffers hold.
+        stuck = lazy.submit(a_picture(seed=9, steps=500), extra_data={"preview_method": "latent2rgb"})
         held_up = client.submit(a_picture(seed=10))
         while not (is_over(stuck) and is_over(held_up)):
             pass

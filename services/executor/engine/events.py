@@ -10,7 +10,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Loading:
-    """A loader node executes: model files are on their way into memory.
+    """A loader node executes: model files are on their way into memory. Not told of one that the cache spares.
 
     Attributes:
         node: the node's id in the graph.

@@ -17,6 +17,7 @@ from services.executor.engine import frames
 _OPEN_SECONDS = 3.0
 # The server never pings and a frozen one closes nothing (docs/comfyui-protocol.md §5.7), so the client asks.
 _PING_SECONDS = 5.0
+_PONG_SECONDS = 10.0  # generous: a socket that is given up takes its runs' progress along
 # A `status` follows each accepted prompt within milliseconds; a socket that gets nothing has gone deaf (§5.4).
 _DEAF_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
@@ -159,7 +160,7 @@ class Listener:
                     f"{self._url}?clientId={self._client_id}",
                     open_timeout=_OPEN_SECONDS,
                     ping_interval=_PING_SECONDS,
-                    ping_timeout=_PING_SECONDS,
+                    ping_timeout=_PONG_SECONDS,
                     close_timeout=_CLOSE_SECONDS,
                     max_size=None,
                     compression=None,
