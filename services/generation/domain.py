@@ -14,7 +14,7 @@ Time is an argument; every event returns a new task.
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 from uuid import UUID
@@ -135,12 +135,41 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Eta:
+    """When half and when nine of ten such tasks have ended."""
+
+    p50: datetime
+    p90: datetime
+
+    def has_shifted(self, later: "Eta", now: datetime) -> bool:
+        """Whether a waiting person would want to know: by a tenth of what remained, or by 2 s."""
+        return _has_shifted(self.p50, later.p50, now) or _has_shifted(self.p90, later.p90, now)
+
+
+def _has_shifted(told: datetime, later: datetime, now: datetime) -> bool:
+    shift = abs(later - told)
+    return shift >= timedelta(seconds=2) or (shift > timedelta(0) and shift >= abs(told - now) / 10)
+
+
+@dataclass(frozen=True)
 class Live:
-    """What changes too often to be kept: place in the queue (1 is next, 0 none), why it waits, progress."""
+    """What changes too often to be kept.
+
+    Place in the queue (1 is next, 0 none); why it waits, or that its worker loads the model; progress; its end.
+    """
 
     position: int = 0
     waiting_reason: WaitingReason | None = None
     progress: Progress | None = None
+    eta: Eta | None = None
+
+    def is_news_after(self, told: "Live", now: datetime) -> bool:
+        """Whether somebody who was told the one would want to be told this. Progress is told by itself."""
+        if (self.position, self.waiting_reason) != (told.position, told.waiting_reason):
+            return True
+        if self.eta is None or told.eta is None:
+            return self.eta is not told.eta
+        return told.eta.has_shifted(self.eta, now)
 
 
 @dataclass(frozen=True)
@@ -216,6 +245,18 @@ class Task:
         """The task with what the snapshot tells of this very moment, if both speak of the same version."""
         is_same = snapshot.version == self.job_version and not self.is_finished
         return replace(self, live=snapshot.live) if is_same else self
+
+    def as_of(self, snapshot: Snapshot, now: datetime) -> "Task":
+        """The task as it stood at a snapshot, however much is known since."""
+        begun = replace(
+            self,
+            state=State.PENDING,
+            waiting_reason=WaitingReason.QUEUED,
+            failure=None,
+            job_version=0,
+            finished_at=None,
+        )
+        return begun.apply(snapshot, now)
 
     def lose_job(self) -> "Task":
         """The executor no longer knows the job, or has gone back to an older one: it is to be submitted again."""

@@ -11,6 +11,7 @@ from imagegen.executor.v1 import executor_service_pb2_grpc, job_pb2, model_pb2
 
 from services.generation.catalogue import Availability, Defaults, Limits, LocalizedText, Model, Range
 from services.generation.domain import (
+    Eta,
     Failure,
     FailureReason,
     Live,
@@ -149,11 +150,16 @@ def snapshot_from(job: job_pb2.Job) -> Snapshot:
             position=job.position,
             waiting_reason=WaitingReason(waiting_reason) if waiting_reason else None,
             progress=Progress(job.progress.step, job.progress.steps) if job.HasField("progress") else None,
+            eta=_eta(job.eta) if job.HasField("eta") else None,
         ),
         failure=_failure(job.failure) if job.HasField("failure") else None,
         started_at=from_timestamp(job.start_time) if job.HasField("start_time") else None,
         finished_at=from_timestamp(job.finish_time) if job.HasField("finish_time") else None,
     )
+
+
+def _eta(eta: job_pb2.Eta) -> Eta:
+    return Eta(from_timestamp(eta.p50_time), from_timestamp(eta.p90_time))
 
 
 def _failure(failure: job_pb2.Failure) -> Failure:

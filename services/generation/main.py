@@ -36,7 +36,7 @@ async def main() -> None:
     outbox = threading.Event()
     tasks = Tasks(database, executor, outbox, settings.queued_cap, _now)
     reconciler = Reconciler(database, executor, tasks, outbox, _now)
-    watcher = Watcher(tasks, settings.executor_address, peer)
+    watcher = Watcher(tasks, settings.executor_address, peer, _now)
     verifier = TokenVerifier("generation", process.trusted_services(), JwksCache(settings.auth_address).get)
     server = generation_server(tasks, watcher, load_vocabulary(), verifier, threads=CALLS)
     reconciler.start()

@@ -4,7 +4,7 @@ from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import model_pb2, task_pb2
 
 from services.generation.catalogue import LocalizedText, Model, Range
-from services.generation.domain import Live, Request, State, Task
+from services.generation.domain import Live, Request, State, Task, WaitingReason
 from services.runtime.protos import to_enum, to_timestamp
 
 
@@ -19,14 +19,13 @@ def task_to_proto(task: Task) -> task_pb2.Task:
     live = task.live or Live()
     is_pending = task.state is State.PENDING
     progress = live.progress if task.state is State.PROCESSING else None
+    eta = live.eta
     return task_pb2.Task(
         id=str(task.id),
         state=to_enum(task_pb2.TaskState, task.state),
         model=task.model,
         **vars(task.spec),
-        waiting_reason=to_enum(task_pb2.WaitingReason, live.waiting_reason or task.waiting_reason)
-        if is_pending
-        else task_pb2.WAITING_REASON_UNSPECIFIED,
+        waiting_reason=to_enum(task_pb2.WaitingReason, _waiting_reason(task, live)),
         position=live.position if is_pending else 0,
         progress=task_pb2.Progress(step=progress.step, steps=progress.steps) if progress else None,
         failure=task_pb2.Failure(
@@ -38,7 +37,15 @@ def task_to_proto(task: Task) -> task_pb2.Task:
         create_time=to_timestamp(task.created_at),
         start_time=to_timestamp(task.started_at),
         finish_time=to_timestamp(task.finished_at),
+        eta=task_pb2.Eta(p50_time=to_timestamp(eta.p50), p90_time=to_timestamp(eta.p90)) if eta else None,
     )
+
+
+def _waiting_reason(task: Task, live: Live) -> WaitingReason | None:
+    """A processing task waits for one thing only: its model."""
+    if task.state is State.PENDING:
+        return live.waiting_reason or task.waiting_reason
+    return live.waiting_reason if live.waiting_reason is WaitingReason.MODEL_LOADING else None
 
 
 def model_to_proto(model: Model) -> model_pb2.Model:

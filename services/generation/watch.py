@@ -1,12 +1,15 @@
-"""One person watching one task: the executor's events for speed, the row for truth.
+"""One person watching one task: the executor's log event by event, the row for what no event told.
 
 The stream outlives the executor: while that is away the row is looked at, and its stream is taken up again after the
-last event. What is told of a task's state is always the row, after what the executor told was applied to it.
+last event. An event is applied to the row before it is told, so who has seen it reads nothing older. The row may know
+more than the event: what is told is then the task as it stood at the event, or a client that resumes would miss what
+lies between. What only looks tell carries no id: there is nothing in the log to resume from.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from datetime import datetime
 from enum import Enum, auto
 from functools import cached_property, partial
 from typing import TypeVar
@@ -15,17 +18,16 @@ import grpc
 from imagegen.executor.v1 import executor_service_pb2 as executor_pb
 from imagegen.executor.v1 import executor_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2 as pb
-from imagegen.generation.v1 import task_pb2
 
-from services.generation.domain import OwnerId, Task, TaskId
+from services.generation.domain import OwnerId, TaskId
 from services.generation.executor import snapshot_from
-from services.generation.messages import task_to_proto
 from services.generation.service import Tasks
+from services.generation.telling import END, Telling
 from services.runtime.channels import Peer, aio_channel
 from services.runtime.errors import DependencyUnavailable, InvalidCursor
 
 OPENING_SECONDS = 0.5
-"""How long the executor's first event may take before the row is told instead."""
+"""How long the executor's snapshot may take before the row is told instead."""
 
 LOOK_SECONDS = 3.0
 """How late a watcher learns of what no event told: an end, another place in the queue."""
@@ -33,9 +35,6 @@ LOOK_SECONDS = 3.0
 RETRY_SECONDS = 0.3
 LONGEST_RETRY_SECONDS = 2.0
 """Between two tries to reach the executor, doubling: each costs a look at the row."""
-
-END = "end"
-"""The cursor of every final state: nothing comes after it, whatever became of the executor's log."""
 
 Value = TypeVar("Value")
 
@@ -52,8 +51,9 @@ class Silence(Enum):
 class Watcher:
     """Opens watches. Belongs to one event loop."""
 
-    def __init__(self, tasks: Tasks, executor_address: str, peer: Peer) -> None:
+    def __init__(self, tasks: Tasks, executor_address: str, peer: Peer, clock: Callable[[], datetime]) -> None:
         self._tasks = tasks
+        self._clock = clock
         self._executor_address = executor_address
         self._peer = peer
 
@@ -66,32 +66,31 @@ class Watcher:
         self, owner_id: OwnerId, task_id: TaskId, cursor: str
     ) -> AsyncGenerator[pb.WatchTaskResponse, None]:
         """The events of one task, to its end. Raises TaskNotFound or InvalidCursor."""
-        told: Task | None = None
-        task = await asyncio.to_thread(self._tasks.get, owner_id, task_id)
-        if task.is_finished:
-            if cursor != END:
-                yield _standing(task, is_snapshot=not cursor)
+        telling = Telling(cursor, self._clock)
+        row = await asyncio.to_thread(self._tasks.get, owner_id, task_id)
+        if row.is_finished and cursor in ("", END):
+            if not cursor and (message := telling.seen(row)):
+                yield message
             return
         async with aclosing(self._job_events(task_id, cursor)) as events:
             async for event in events:
-                resume_at, is_snapshot = "", not cursor and told is None
                 if isinstance(event, Silence):
                     task = await _until_done(partial(self._tasks.get, owner_id, task_id))
-                    if event is Silence.QUIET and told is None and cursor:
-                        told = task  # the client's cursor is good: the executor has told what there was
+                    if event is Silence.QUIET:
+                        telling.begin_where_it_was(task)
+                    message, is_over = telling.seen(task), task.is_finished
                 elif event.HasField("snapshot") or event.HasField("status"):
-                    job = event.snapshot if event.HasField("snapshot") else event.status
-                    task = await _until_done(partial(self._tasks.take, owner_id, snapshot_from(job)))
-                    resume_at = event.cursor
-                    is_snapshot = told is None and event.HasField("snapshot")
+                    is_snapshot = event.HasField("snapshot")
+                    snapshot = snapshot_from(event.snapshot if is_snapshot else event.status)
+                    row = await _until_done(partial(self._tasks.take, owner_id, snapshot))
+                    task = row.as_of(snapshot, self._clock())
+                    message = telling.logged(task, snapshot.version, event.cursor, is_snapshot=is_snapshot)
+                    is_over = task.is_finished
                 else:
-                    if told is None or not event.HasField("reset"):
-                        yield _passed_on(event)
-                    continue
-                if told is None or task.is_finished or _is_news(told, task):
-                    yield _standing(task, resume_at, is_snapshot=is_snapshot)
-                    told = task
-                if task.is_finished:
+                    message, is_over = telling.event(event), False
+                if message is not None:
+                    yield message
+                if is_over:
                     return
 
     async def _job_events(
@@ -101,7 +100,8 @@ class Watcher:
 
         Raises InvalidCursor if the cursor that the client came with was never the executor's.
         """
-        clients_cursor, patience, retry = cursor, OPENING_SECONDS, RETRY_SECONDS
+        clients_cursor, retry = cursor, RETRY_SECONDS
+        patience = LOOK_SECONDS if cursor else OPENING_SECONDS  # who resumes has seen the task
         while True:
             request = executor_pb.WatchJobRequest(job_id=str(task_id), cursor=cursor)
             call = self._executor.WatchJob(request, metadata=self._peer.metadata())
@@ -140,40 +140,3 @@ async def _until_done(look: Callable[[], Value]) -> Value:
             return await asyncio.to_thread(look)
         except DependencyUnavailable:
             await asyncio.sleep(LONGEST_RETRY_SECONDS)
-
-
-def _is_news(told: Task, task: Task) -> bool:
-    """Whether a client that was told the one should be told the other."""
-    if _stage(told) != _stage(task):
-        return True
-    if task.live is None:
-        return False
-    return told.live is None or _place(told) != _place(task)
-
-
-def _stage(task: Task) -> tuple[object, ...]:
-    return task.state, task.job_version, task.cancel_requested_at is None
-
-
-def _place(task: Task) -> tuple[object, ...] | None:
-    return (task.live.position, task.live.waiting_reason) if task.live else None
-
-
-def _standing(task: Task, cursor: str = "", *, is_snapshot: bool) -> pb.WatchTaskResponse:
-    message, cursor = task_to_proto(task), END if task.is_finished else cursor
-    if is_snapshot:
-        return pb.WatchTaskResponse(cursor=cursor, snapshot=message)
-    return pb.WatchTaskResponse(cursor=cursor, status=message)
-
-
-def _passed_on(event: executor_pb.WatchJobResponse) -> pb.WatchTaskResponse:
-    """Progress, preview or reset, in this contract's words."""
-    match event.WhichOneof("event"):
-        case "progress":
-            progress = task_pb2.Progress(step=event.progress.step, steps=event.progress.steps)
-            return pb.WatchTaskResponse(cursor=event.cursor, progress=progress)
-        case "preview":
-            preview = pb.Preview(media_type=event.preview.media_type, image=event.preview.image)
-            return pb.WatchTaskResponse(cursor=event.cursor, preview=preview)
-        case _:
-            return pb.WatchTaskResponse(cursor=event.cursor, reset=pb.Reset())

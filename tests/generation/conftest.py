@@ -107,7 +107,7 @@ class World:
         outbox = threading.Event()
         tasks = Tasks(database, executor, outbox, CAP, self.clock)
         reconciler = Reconciler(database, executor, tasks, outbox, self.clock)
-        watcher = Watcher(tasks, self.stand_in.address, peer)
+        watcher = Watcher(tasks, self.stand_in.address, peer, self.clock)
         server = generation_server(tasks, watcher, load_vocabulary(), verifier("generation"), threads=8)
         with running(server) as address, grpc.insecure_channel(address) as to_server:
             stub = generation_service_pb2_grpc.GenerationServiceStub(to_server)

@@ -98,12 +98,18 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
                 job.start_time.CopyFrom(now)
             if state in FINAL:
                 job.finish_time.CopyFrom(now)
+                job.ClearField("eta")
             job.MergeFrom(job_pb2.Job(**fields))
             if hint:
                 self._log(task_id, status=_copy(job))
                 for follower in self._transitions:
                     follower.put(_copy(job))
             return _copy(job)
+
+    def expect(self, task_id: str, p50: datetime, p90: datetime) -> None:
+        """The job will probably have ended by then."""
+        with self._changed:
+            self.jobs[task_id].eta.CopyFrom(job_pb2.Eta(p50_time=to_timestamp(p50), p90_time=to_timestamp(p90)))
 
     def progress(self, task_id: str, step: int, steps: int) -> None:
         with self._changed:
@@ -112,6 +118,13 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
     def preview(self, task_id: str, image: bytes) -> None:
         with self._changed:
             self.log[task_id].append(pb.WatchJobResponse(preview=pb.Preview(media_type="image/png", image=image)))
+            self._changed.notify_all()
+
+    def log_status(self, job: job_pb2.Job, *, found: bool = False) -> None:
+        """Write a status to the log; `found`: its event was lost, so it comes with the cursor of the event before."""
+        with self._changed:
+            log = self.log[job.id]
+            log.append(pb.WatchJobResponse(cursor=f"{self.incarnation}-{len(log) + (not found)}", status=job))
             self._changed.notify_all()
 
     def hint(self, job: job_pb2.Job) -> None:

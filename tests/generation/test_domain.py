@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from services.generation.domain import (
     TERMINAL,
     TRANSITIONS,
+    Eta,
     FailureReason,
     Live,
     Progress,
@@ -78,6 +79,52 @@ def test_a_snapshot_of_the_same_version_tells_what_is_live_and_no_more():
 
     assert task.seen(a_snapshot(task, state=State.PROCESSING, version=3, live=live)) == replace(task, live=live)
     assert task.seen(a_snapshot(task, state=State.COMPLETED, version=2, live=live)) == task
+
+
+@pytest.mark.parametrize("known", State)
+@pytest.mark.parametrize("told", State)
+def test_a_task_as_of_a_snapshot_is_as_that_snapshot_says_whatever_is_known_since(known, told):
+    task = a_task(state=known, version=9)
+
+    then = task.as_of(a_snapshot(task, state=told, version=3), LATER)
+
+    assert (then.state, then.job_version, then.failure is not None) == (told, 3, told is State.FAILED)
+    assert (then.finished_at is not None) == (told in TERMINAL)
+    assert (then.id, then.spec, then.created_at) == (task.id, task.spec, task.created_at)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "shift", "is_news"),
+    [
+        (600, 0, False),
+        (600, 1.9, False),
+        (600, 2, True),
+        (600, -2, True),
+        (10, 0.9, False),
+        (10, 1, True),
+        (0, 0.1, True),
+    ],
+)
+def test_an_eta_is_news_when_it_shifts_by_two_seconds_or_a_tenth_of_what_remains(remaining, shift, is_news):
+    end, far = NOW + timedelta(seconds=remaining), NOW + timedelta(hours=1)
+    shifted = end + timedelta(seconds=shift)
+
+    assert Live(eta=Eta(shifted, far)).is_news_after(Live(eta=Eta(end, far)), NOW) == is_news
+    assert Live(eta=Eta(NOW, shifted)).is_news_after(Live(eta=Eta(NOW, end)), NOW) == is_news
+
+
+@pytest.mark.parametrize(
+    ("live", "is_news"),
+    [
+        (Live(3, WaitingReason.QUEUED), False),
+        (Live(2, WaitingReason.QUEUED), True),
+        (Live(3, WaitingReason.PAUSED), True),
+        (Live(3, WaitingReason.QUEUED, progress=Progress(1, 2)), False),
+        (Live(3, WaitingReason.QUEUED, eta=Eta(NOW, LATER)), True),
+    ],
+)
+def test_another_place_another_reason_or_a_first_eta_is_news_and_progress_is_not(live, is_news):
+    assert live.is_news_after(Live(3, WaitingReason.QUEUED), NOW) == is_news
 
 
 def test_a_finished_task_shows_nothing_live():

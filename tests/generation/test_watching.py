@@ -1,10 +1,14 @@
+import time
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import grpc
 import pytest
+from imagegen.executor.v1 import job_pb2
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import task_pb2
 
+from services.generation.telling import HINT_SECONDS
 from tests.generation.conftest import WAIT, eventually, state_of
 from tests.grpc_errors import fields, reason
 from tests.identities import as_person
@@ -97,13 +101,68 @@ def test_a_watch_resumes_after_its_cursor(world):
 
 def test_a_watch_that_resumes_on_a_quiet_task_is_told_nothing_until_something_happens(world):
     task_id = world.submitted()
+    world.stand_in.tell(task_id, "processing")
     cursor = world.watch(task_id).next().cursor
     world.stand_in.calls.clear()
     resumed = world.watch(task_id, cursor)
     eventually(lambda: world.stand_in.calls.count("BatchGetJobs") == 2)  # at the start, and when nothing came
-    world.stand_in.tell(task_id, "processing")
+    world.stand_in.tell(task_id, "completed")
 
-    assert state_of(resumed.next().status) == "processing"
+    assert [state_of(event.status) for event in resumed.rest()] == ["completed"]
+
+
+def test_a_watch_that_resumes_on_a_waiting_task_is_told_where_that_stands_now(world):
+    task_id = world.submitted()
+    world.stand_in.jobs[task_id].position = 5
+    first = world.watch(task_id).next()
+    world.stand_in.jobs[task_id].position = 2
+
+    moved = world.watch(task_id, first.cursor).next()
+
+    assert (first.snapshot.position, moved.status.position, moved.cursor) == (5, 2, "")
+
+
+def test_a_watch_that_resumes_after_the_end_is_told_what_lies_between(world):
+    task_id = world.submitted()
+    cursor = world.watch(task_id).next().cursor
+    world.stand_in.tell(task_id, "processing")
+    for step in (1, 2):
+        world.stand_in.progress(task_id, step, 2)
+    world.stand_in.tell(task_id, "completed")
+    assert state_of(world.get(task_id)) == "completed"
+
+    processing, first, second, end = world.watch(task_id, cursor).rest()
+
+    assert [state_of(event.status) for event in (processing, end)] == ["processing", "completed"]
+    assert [event.progress.step for event in (first, second)] == [1, 2]
+    assert len({event.cursor for event in (processing, first, second, end)} - {""}) == 4
+
+
+def test_what_a_look_has_told_is_told_again_with_its_cursor(world):
+    task_id = world.submitted()
+    watch = world.watch(task_id)
+    watch.next()
+    job = world.stand_in.tell(task_id, "processing", hint=False)
+    looked = watch.next()
+    world.stand_in.log_status(job)
+    logged = watch.next()
+
+    assert [state_of(event.status) for event in (looked, logged)] == ["processing", "processing"]
+    assert (bool(looked.cursor), bool(logged.cursor)) == (False, True)
+
+
+def test_no_cursor_is_told_twice(world):
+    task_id = world.submitted()
+    watch = world.watch(task_id)
+    watch.next()
+    world.stand_in.tell(task_id, "processing")
+    world.stand_in.progress(task_id, 1, 2)
+    told = [watch.next(), watch.next()]
+    world.stand_in.log_status(world.stand_in.tell(task_id, "pending", hint=False), found=True)
+    found = watch.next()
+
+    assert all(event.cursor for event in told)
+    assert (state_of(found.status), found.cursor) == ("pending", "")
 
 
 def test_a_cursor_that_can_no_longer_be_resumed_from_gets_a_reset_and_a_snapshot(world):
@@ -208,6 +267,71 @@ def test_a_place_in_the_queue_that_changes_is_told(world):
     moved = watch.next()
 
     assert (first.snapshot.position, moved.status.position) == (5, 2)
+
+
+def test_why_a_task_waits_and_when_it_will_have_ended_is_told(world):
+    task_id = world.submitted()
+    soon, later = datetime.now(UTC) + timedelta(seconds=60), datetime.now(UTC) + timedelta(seconds=90)
+    world.stand_in.expect(task_id, soon, later)
+    world.stand_in.jobs[task_id].waiting_reason = job_pb2.WAITING_REASON_USER_CAP
+    watch = world.watch(task_id)
+    first = watch.next().snapshot
+    world.stand_in.jobs[task_id].waiting_reason = job_pb2.WAITING_REASON_NO_CAPACITY
+    second = watch.next().status
+    world.stand_in.expect(task_id, soon + timedelta(seconds=10), later)
+    third = watch.next().status
+
+    assert [task.waiting_reason for task in (first, second, third)] == [
+        task_pb2.WAITING_REASON_USER_CAP,
+        task_pb2.WAITING_REASON_NO_CAPACITY,
+        task_pb2.WAITING_REASON_NO_CAPACITY,
+    ]
+    assert [task.eta.p50_time.ToDatetime(UTC) for task in (first, second, third)] == [
+        soon,
+        soon,
+        soon + timedelta(seconds=10),
+    ]
+    assert {task.eta.p90_time.ToDatetime(UTC) for task in (first, second, third)} == {later}
+
+
+def test_a_model_that_is_being_loaded_is_told_until_the_first_step(world):
+    task_id = world.submitted()
+    watch = world.watch(task_id)
+    watch.next()
+    world.stand_in.tell(task_id, "processing", waiting_reason=job_pb2.WAITING_REASON_MODEL_LOADING)
+    loading = watch.next().status
+    world.stand_in.jobs[task_id].waiting_reason = job_pb2.WAITING_REASON_UNSPECIFIED
+    painting = watch.next().status
+
+    assert [state_of(task) for task in (loading, painting)] == ["processing", "processing"]
+    assert loading.waiting_reason == task_pb2.WAITING_REASON_MODEL_LOADING
+    assert painting.waiting_reason == task_pb2.WAITING_REASON_UNSPECIFIED
+
+
+def test_a_place_that_changes_with_every_event_is_told_at_most_once_a_second(world):
+    task_id = world.submitted()
+    world.stand_in.jobs[task_id].position = 100
+    watch = world.watch(task_id)
+    began, first = time.monotonic(), watch.next().snapshot
+    for position in range(99, 0, -1):
+        world.stand_in.jobs[task_id].position = position
+        world.stand_in.log_status(world.stand_in.jobs[task_id], found=True)
+    places = [first.position]
+    while places[-1] > 1:
+        places.append(watch.next().status.position)
+
+    assert len(places) <= 2 + (time.monotonic() - began) / HINT_SECONDS
+
+
+def test_a_place_and_an_eta_are_absent_while_the_executor_is_away(world):
+    task_id = world.submitted()
+    world.stand_in.expect(task_id, datetime.now(UTC), datetime.now(UTC))
+    assert world.get(task_id).HasField("eta")
+    world.stand_in.go()
+
+    task = world.get(task_id)
+
+    assert (state_of(task), task.position, task.HasField("eta")) == ("pending", 0, False)
 
 
 def test_a_task_that_is_refused_while_watched_ends_so(world):
