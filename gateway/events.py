@@ -1,6 +1,7 @@
 """One task's events as Server-Sent Events (WHATWG HTML §9.2), resumable by `Last-Event-ID`.
 
-    snapshot, status   the task's JSON, a completed one with its pictures
+    snapshot, status   the task's JSON, a completed one with its pictures; a waiting one's place, reason and ETA,
+                       which change at most once a second, come as a status without an id
     progress           {step, steps, percent}
     preview            {media_type, image: base64}; has no id, cannot be resumed from
     reset              {}: the given id cannot be resumed from; a snapshot follows

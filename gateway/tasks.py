@@ -19,6 +19,7 @@ from services.runtime.protos import from_enum, from_timestamp
 log = structlog.get_logger()
 
 Status = Literal["pending", "processing", "completed", "failed", "canceled"]
+WaitingReason = Literal["queued", "cold", "model_loading", "no_capacity", "user_cap", "paused"]
 
 
 class Progress(Answer):
@@ -32,6 +33,19 @@ class Progress(Answer):
     def from_proto(cls, progress: task_pb2.Progress) -> Self:
         percent = 100 * progress.step // progress.steps if progress.steps else 0
         return cls(step=progress.step, steps=progress.steps, percent=percent)
+
+
+class Eta(Answer):
+    """When an unfinished task will probably have ended, learnt from earlier ones."""
+
+    p50: datetime
+    """Half of such tasks have ended by then."""
+    p90: datetime
+    """Nine of ten have."""
+
+    @classmethod
+    def from_proto(cls, eta: task_pb2.Eta) -> Self:
+        return cls(p50=from_timestamp(eta.p50_time), p90=from_timestamp(eta.p90_time))
 
 
 class Failure(Answer):
@@ -50,8 +64,8 @@ class Task(Answer):
 
     id: str
     status: Status
-    waiting_reason: str | None
-    """Why a pending task waits: queued, cold, model_loading, no_capacity, user_cap, paused."""
+    waiting_reason: WaitingReason | None
+    """Why a pending task waits; `model_loading` also of a processing one, until its first step."""
     prompt: str
     negative_prompt: str
     model: str
@@ -63,7 +77,9 @@ class Task(Answer):
     count: int
     progress: Progress | None
     position: int | None
-    """Place in the queue, 1 is next."""
+    """Place in the queue, 1 is next; null when it does not wait, or is not known just now."""
+    eta: Eta | None
+    """Null when it has ended, or is not known just now."""
     cancel_requested: bool
     """A cancel was asked for and the task has not stopped yet."""
     created_at: datetime
@@ -95,6 +111,7 @@ class Task(Answer):
             count=task.count,
             progress=Progress.from_proto(task.progress) if task.HasField("progress") else None,
             position=task.position or None,
+            eta=Eta.from_proto(task.eta) if task.HasField("eta") else None,
             cancel_requested=task.cancel_requested,
             created_at=from_timestamp(task.create_time),
             started_at=from_timestamp(task.start_time) if task.HasField("start_time") else None,

@@ -15,6 +15,10 @@ export const session = {
   onend: () => {},
 };
 
+let ahead = 0; // milliseconds; a phone's clock may be minutes wrong
+
+export const serverTime = () => Date.now() + ahead;
+
 export async function call(method, path, { body, headers = {}, signal } = {}) {
   const used = session.tokens?.access_token;
   let response = await send(used);
@@ -72,6 +76,7 @@ async function post(path, body) {
 }
 
 async function checked(response) {
+  ahead = (Date.parse(response.headers.get("Date")) || Date.now()) - Date.now();
   if (response.ok) return response;
   throw new Problem(response.status, await response.json().catch(() => ({ detail: response.statusText })));
 }

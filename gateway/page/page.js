@@ -1,6 +1,6 @@
 // The page: sign in, ask for pictures, watch them appear, keep them.
 
-import { Problem, call, follow, login, logout, register, session } from "./api.js";
+import { Problem, call, follow, login, logout, register, serverTime, session } from "./api.js";
 import { texts } from "./texts.js";
 
 const STREAMS = 3; // a browser opens six connections to a host; streams must leave some for everything else
@@ -153,7 +153,7 @@ async function watch(card) {
     for await (const { kind, data } of follow(card.task.links.events)) {
       if (!card.element.isConnected && !cards.has(card.task.id)) return;
       if (kind === "snapshot" || kind === "status") card.task = data;
-      if (kind === "progress") card.task.progress = data;
+      if (kind === "progress") Object.assign(card.task, { progress: data, waiting_reason: null });
       if (kind === "preview") card.preview = `data:${data.media_type};base64,${data.image}`;
       show(card);
     }
@@ -163,24 +163,48 @@ async function watch(card) {
   }
 }
 
-function show({ task, element, preview }) {
+function stateOf(task) {
   const words = texts[language];
-  const going = !task.finished_at;
   const state = [words.state[task.status]];
+  const loading = task.status === "processing" && task.waiting_reason;
   if (task.status === "processing" && task.progress) state[0] = say("step", task.progress);
-  if (task.waiting_reason) state.push(words.waiting[task.waiting_reason]);
+  if (task.waiting_reason) state.splice(loading ? 0 : 1, 1, words.waiting[task.waiting_reason]);
   if (task.position) state.push(say("place", { n: task.position }));
-  if (going && task.cancel_requested) state.push(say("canceling"));
+  if (task.eta) state.push(remaining(task.eta));
+  if (!task.finished_at && task.cancel_requested) state.push(say("canceling"));
   if (task.results_unavailable) state.push(say("noResults"));
   if (task.error) state.push(task.error.message);
-  $(".state", element).textContent = state.join(" ");
+  return state.join(" ");
+}
+
+function remaining({ p50, p90 }) {
+  const [half, most] = [p50, p90].map((time) => (Date.parse(time) - serverTime()) / 1000);
+  if (most <= 0) return say("late");
+  return say(span(half) === span(most) ? "about" : "aboutAtMost", { half: span(half), most: span(most) });
+}
+
+// Rounded as people speak, so that the text changes seldom.
+function span(seconds) {
+  if (seconds < 60) return say("seconds", { n: Math.max(5 * Math.ceil(seconds / 5), 5) });
+  return seconds < 5400 ? say("minutes", { n: Math.round(seconds / 60) }) : say("hours", { n: Math.round(seconds / 3600) });
+}
+
+function speakState({ task, element }) {
+  const text = stateOf(task);
+  if ($(".state", element).textContent !== text) $(".state", element).textContent = text;
+}
+
+function show(card) {
+  const { task, element, preview } = card;
+  const going = !task.finished_at;
+  speakState(card);
   $(".prompt", element).textContent = task.prompt;
   const model = models.find((each) => each.name === task.model);
   const when = new Date(task.created_at).toLocaleString(language);
   const values = [`${task.width}×${task.height}`, `${say("steps")} ${task.steps}`, `${say("seed")} ${task.seed}`, when];
   $(".facts", element).textContent = [model?.display_names[language] ?? task.model, ...values].join(" · ");
   $(".cancel", element).hidden = !going || task.cancel_requested;
-  Object.assign($("progress", element), { hidden: task.status !== "processing", value: task.progress?.percent ?? 0 });
+  Object.assign($("progress", element), { hidden: task.status !== "processing" || task.waiting_reason, value: task.progress?.percent ?? 0 });
   Object.assign($(".preview", element), { hidden: !going || !preview, src: preview ?? "" });
   $(".pictures", element).replaceChildren(...task.results.map((result) => pictureOf(result, task, element)));
 }
@@ -258,6 +282,7 @@ $("#language").onclick = () => {
   localStorage.setItem("language", language);
   speak();
 };
+setInterval(() => { for (const card of cards.values()) if (card.task.eta) speakState(card); }, 5000);
 session.onend = enter;
 speak();
 enter();

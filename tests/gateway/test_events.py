@@ -15,7 +15,7 @@ from imagegen.generation.v1 import task_pb2
 from imagegen.results.v1 import results_service_pb2 as results
 
 from gateway import events
-from tests.gateway.builders import a_completed_task, a_result, a_task, refused
+from tests.gateway.builders import NOON, NOON_TEXT, a_completed_task, a_result, a_task, refused
 from tests.gateway.gateways import serving
 from tests.gateway.neighbours import Refusal
 
@@ -52,7 +52,7 @@ def script(behind) -> Script:
 
 
 def test_a_task_is_followed_from_its_snapshot_to_its_pictures(client, behind):
-    task = a_task(position=1)
+    task = a_task(position=1, eta=task_pb2.Eta(p50_time=NOON, p90_time=NOON))
     done = a_completed_task(id=task.id)
     picture = a_result(task_id=task.id)
     behind.results.answers["ListResults"] = results.ListResultsResponse(results=[picture])
@@ -70,6 +70,7 @@ def test_a_task_is_followed_from_its_snapshot_to_its_pictures(client, behind):
     # The client's last id stays where it was on an event that has none.
     assert [event.id for event in seen] == ["c-1", "c-2", "c-3", "c-3", "c-4"]
     assert [seen[0].json()["status"], seen[0].json()["position"]] == ["pending", 1]
+    assert seen[0].json()["eta"] == {"p50": NOON_TEXT, "p90": NOON_TEXT}
     assert seen[0].json()["links"]["self"] == f"/api/v1/generation/tasks/{task.id}"
     assert seen[2].json() == {"step": 1, "steps": 4, "percent": 25}
     assert seen[3].json() == {"media_type": "image/jpeg", "image": base64.b64encode(b"\xff\xd8").decode()}

@@ -1,6 +1,7 @@
 from uuid import uuid4
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.generation.v1 import task_pb2
@@ -35,6 +36,7 @@ def test_generating_answers_202_with_the_task_and_its_place(client, behind):
         "count": 1,
         "progress": None,
         "position": 3,
+        "eta": None,
         "cancel_requested": False,
         "created_at": NOON_TEXT,
         "started_at": None,
@@ -104,6 +106,27 @@ def test_a_parameter_out_of_range_is_pointed_at(client, behind):
     response = client.post("/api/v1/generation/generate", json={**RECIPE, "width": 9000})
     problem = refused(response, 422, "parameter_out_of_range")
     assert problem["errors"] == [{"pointer": "#/width", "detail": "must be at most 2048"}]
+
+
+def test_an_unfinished_task_shows_when_it_will_probably_have_ended(client, behind):
+    task = a_task(eta=task_pb2.Eta(p50_time=NOON, p90_time=Timestamp(seconds=NOON.seconds + 60)))
+    behind.generation.answers["GetTask"] = generation.GetTaskResponse(task=task)
+    shown = client.get(f"{TASKS}/{task.id}").json()
+    assert shown["eta"] == {"p50": NOON_TEXT, "p90": "2026-06-01T12:01:00Z"}
+
+
+@pytest.mark.parametrize("number", [number for number in task_pb2.WaitingReason.values() if number])
+def test_a_waiting_task_says_why(client, behind, number):
+    behind.generation.answers["GetTask"] = generation.GetTaskResponse(task=a_task(waiting_reason=number))
+    shown = client.get(f"{TASKS}/{uuid4()}").json()
+    assert f"WAITING_REASON_{shown['waiting_reason'].upper()}" == task_pb2.WaitingReason.Name(number)
+
+
+def test_a_processing_task_may_wait_for_its_model(client, behind):
+    loading = a_task(state=task_pb2.TASK_STATE_PROCESSING, waiting_reason=task_pb2.WAITING_REASON_MODEL_LOADING)
+    behind.generation.answers["GetTask"] = generation.GetTaskResponse(task=loading)
+    shown = client.get(f"{TASKS}/{loading.id}").json()
+    assert (shown["status"], shown["waiting_reason"]) == ("processing", "model_loading")
 
 
 def test_a_processing_task_shows_its_progress(client, behind):

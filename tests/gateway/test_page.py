@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from imagegen.generation.v1 import task_pb2
 
 SCRIPT = "text/javascript; charset=utf-8"
 STYLE = "text/css; charset=utf-8"
@@ -39,9 +40,18 @@ def test_the_page_runs_under_its_content_security_policy(visitor):
     assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", page)
 
 
+def test_the_page_has_words_for_every_reason_to_wait_in_both_languages(visitor):
+    english, chinese = visitor.get("/page/texts.js").text.split("  zh: {")
+    reasons = [name.removeprefix("WAITING_REASON_").lower() for name in task_pb2.WaitingReason.keys()[1:]]
+    for words in (english, chinese):
+        waiting = re.search(r"waiting: \{(.*?)\n    \}", words, re.DOTALL).group(1)
+        assert set(re.findall(r"(\w+): ", waiting)) == set(reasons)
+
+
 def test_every_word_of_the_page_exists_in_both_languages(visitor):
     english, chinese = visitor.get("/page/texts.js").text.split("  zh: {")
     keys = set(re.findall(r'data-text="(\w+)"', visitor.get("/").text))
+    keys |= set(re.findall(r'say\("(\w+)"', visitor.get("/page/page.js").text))
     assert keys
     for key in keys:
         assert f"{key}: " in english
