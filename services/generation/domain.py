@@ -19,6 +19,11 @@ from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
+SUBMIT_TRIES = 7
+"""Submits that may be answered with an error of the executor's own. With pauses that double from 6 s they take more
+than 6 minutes: long enough to roll a bad release back, short enough for a person to hear of it.
+"""
+
 TaskId = NewType("TaskId", UUID)
 OwnerId = NewType("OwnerId", UUID)
 
@@ -190,8 +195,9 @@ class Task:
     """What a person asked for, and how it stands.
 
     `origin`: the id of the request that made it, for log lines. `submit_tried_at`: a submit may have left, last at
-    that time. `submitted_at`: the executor is known to have the job since then. `job_version`: of the newest
-    snapshot applied, 0 before any. `live` is known only just after the executor was asked.
+    that time; `submit_failures` were answered with an error of the executor's own. `submitted_at`: the executor is
+    known to have the job since then. `job_version`: of the newest snapshot applied, 0 before any. `live` is known only
+    just after the executor was asked.
     """
 
     id: TaskId
@@ -205,6 +211,7 @@ class Task:
     failure: Failure | None = None
     job_version: int = 0
     submit_tried_at: datetime | None = None
+    submit_failures: int = 0
     submitted_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     started_at: datetime | None = None
@@ -218,6 +225,14 @@ class Task:
     def try_submit(self, now: datetime) -> "Task":
         """A submit is about to leave: from here on nobody can be sure that the executor has not heard of it."""
         return self if self.is_finished else replace(self, submit_tried_at=now)
+
+    def fail_submit(self) -> "Task":
+        """The executor is there and could not say yes or no."""
+        return self if self.is_finished else replace(self, submit_failures=self.submit_failures + 1)
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self.submit_failures >= SUBMIT_TRIES
 
     def refuse(self, message: str, now: datetime) -> "Task":
         """The executor will never take the job."""
@@ -267,6 +282,7 @@ class Task:
             state=State.PENDING,
             waiting_reason=WaitingReason.QUEUED,
             job_version=0,
+            submit_failures=0,
             submitted_at=None,
             started_at=None,
             live=None,

@@ -35,10 +35,16 @@ GLANCE_SECONDS = 0.3
 
 REFUSALS = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION}
 ABSENCES = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+OURS = grpc.StatusCode.CANCELLED
+"""This process stops."""
 
 
 class ExecutorSilent(Exception):
     """The executor gave no usable answer; a later try may get one."""
+
+
+class ExecutorFailed(ExecutorSilent):
+    """The executor is there, and answered with an error of its own."""
 
 
 class SubmitRefused(Exception):
@@ -55,7 +61,7 @@ class Executor:
         self.is_reachable = False
 
     def submit(self, task: Task) -> Snapshot:
-        """Raises SubmitRefused or ExecutorSilent."""
+        """Raises SubmitRefused or ExecutorSilent, ExecutorFailed among that."""
         request = pb.SubmitJobRequest(
             job_id=str(task.id),
             owner_id=str(task.owner_id),
@@ -67,7 +73,7 @@ class Executor:
                 answer = self._stub.SubmitJob(request, timeout=CALL_SECONDS, metadata=self._peer.metadata())
             except grpc.RpcError as error:
                 if error.code() in REFUSALS:
-                    raise SubmitRefused(error.details()) from error
+                    raise SubmitRefused(_sentence(error.details() or "it was refused")) from error
                 raise
         return snapshot_from(answer.job)
 
@@ -125,19 +131,24 @@ class Executor:
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
-        """Notes whether the executor is there, and turns what gRPC raises into ExecutorSilent."""
+        """Notes whether the executor is there, and turns what gRPC raises into ExecutorSilent or ExecutorFailed."""
         try:
             yield
         except grpc.RpcError as error:
             code = error.code()
             self._note(is_reachable=code not in ABSENCES, code=code)
-            raise ExecutorSilent(code.name) from error
+            raise (ExecutorSilent if code in {*ABSENCES, OURS} else ExecutorFailed)(code.name) from error
         self._note(is_reachable=True, code=grpc.StatusCode.OK)
 
     def _note(self, *, is_reachable: bool, code: grpc.StatusCode) -> None:
         if is_reachable != self.is_reachable:
             self.is_reachable = is_reachable
             log.info("executor is there" if is_reachable else "executor is away", code=code.name)
+
+
+def _sentence(text: str) -> str:
+    """An error's text as a person reads it."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def snapshot_from(job: job_pb2.Job) -> Snapshot:

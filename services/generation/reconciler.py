@@ -12,7 +12,7 @@ import structlog
 
 from services.generation import store
 from services.generation.domain import Task, TaskId
-from services.generation.executor import Executor, ExecutorSilent, SubmitRefused
+from services.generation.executor import Executor, ExecutorFailed, ExecutorSilent, SubmitRefused
 from services.generation.service import Tasks
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 SUBMIT_RETRY = timedelta(seconds=3)
 """Longer than a submit may take, so that two replicas do not send the same one at the same time."""
+
+HOPELESS = "The picture could not be begun: the service that paints failed at it again and again. Try again later."
 
 OUTBOX_SECONDS = 1.0
 """How long a task waits that a crash left in the outbox, or whose submit got no answer, beyond its retry."""
@@ -97,6 +99,9 @@ class Reconciler:
                     snapshot = self._executor.submit(task)
             except SubmitRefused as refusal:
                 self._refuse(task, str(refusal))
+            except ExecutorFailed as error:
+                log.warning("submit failed", task_id=str(task.id), code=str(error), failures=task.submit_failures + 1)
+                self._count_failure(task)
             except ExecutorSilent as error:
                 log.warning("submit not answered", task_id=str(task.id), code=str(error))
             else:
@@ -134,12 +139,37 @@ class Reconciler:
         """The next task to submit, with the try noted before it is made."""
         now = self._clock()
         with self._database.transaction() as tx:
-            task = store.lock_unsubmitted(tx, tried_before=now - SUBMIT_RETRY)
+            task = store.lock_unsubmitted(tx, now, SUBMIT_RETRY)
             if task is None:
                 return None
             tried = task.try_submit(now)
             store.save_task(tx, tried)
             return tried
+
+    def _count_failure(self, task: Task) -> None:
+        with self._database.transaction() as tx:
+            current = store.get_task(tx, task.owner_id, task.id, lock=True)
+            if current.submitted_at is not None:
+                return
+            current = current.fail_submit()
+            store.save_task(tx, current)
+        if current.is_hopeless:
+            self._give_up(current)
+
+    def _give_up(self, task: Task) -> None:
+        """End a task that cannot be submitted, unless the executor has its job after all."""
+        try:
+            told = self._executor.jobs([task.id])
+            if task.id not in told:
+                self._executor.cancel(task)  # leaves a tombstone: no submit that is still under way will paint it
+        except ExecutorFailed:
+            told = {}  # it fails at everything: an end that may turn out wrong is better than none
+        except ExecutorSilent:
+            return  # absent by now: the next try will tell
+        if told:
+            self._tasks.apply(told.values())
+        else:
+            self._refuse(task, HOPELESS)
 
     def _refuse(self, task: Task, message: str) -> None:
         with self._database.transaction() as tx:

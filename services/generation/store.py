@@ -8,7 +8,7 @@ kept for its return.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -55,6 +55,7 @@ generation_tasks = sa.Table(
     sa.Column("failure_message", sa.Text),
     sa.Column("job_version", sa.BigInteger, nullable=False),
     sa.Column("submit_tried_at", _moment),
+    sa.Column("submit_failures", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("submitted_at", _moment),
     sa.Column("cancel_requested_at", _moment),
     sa.Column("origin", sa.Text, nullable=False),
@@ -190,9 +191,10 @@ def lock_older(tx: Connection, versions: Mapping[TaskId, int]) -> list[Task]:
     return _tasks(tx, query)
 
 
-def lock_unsubmitted(tx: Connection, tried_before: datetime) -> Task | None:
+def lock_unsubmitted(tx: Connection, now: datetime, pause: timedelta) -> Task | None:
     """The task of the outbox whose turn it is, locked; None if there is none that nobody else has.
 
+    Between two tries lies the pause, twice as long after each that failed.
     A task whose cancel was asked for stays: the cancel leaves a tombstone, and there is nothing to submit.
     """
     query = (
@@ -200,7 +202,10 @@ def lock_unsubmitted(tx: Connection, tried_before: datetime) -> Task | None:
         .where(
             _unsubmitted,
             _t.cancel_requested_at.is_(None),
-            sa.or_(_t.submit_tried_at.is_(None), _t.submit_tried_at < tried_before),
+            sa.or_(
+                _t.submit_tried_at.is_(None),
+                _t.submit_tried_at + _seconds(pause.total_seconds() * sa.func.power(2, _t.submit_failures)) < now,
+            ),
         )
         .order_by(_t.submit_tried_at.nulls_first(), _t.id)
         .limit(1)
@@ -255,6 +260,10 @@ def save_catalogue(tx: Connection, told: Sequence[Model], now: datetime) -> None
         tx.execute(sa.update(models).where(models.c.id.in_(gone)).values(position=None, updated_at=now))
 
 
+def _seconds(count: sa.ColumnElement[Any]) -> sa.ColumnElement[timedelta]:
+    return sa.func.make_interval(0, 0, 0, 0, 0, 0, count, type_=sa.Interval)
+
+
 def _standing(task: Task) -> dict[str, Any]:
     """The columns that change."""
     return {
@@ -264,6 +273,7 @@ def _standing(task: Task) -> dict[str, Any]:
         "failure_message": task.failure and task.failure.message,
         "job_version": task.job_version,
         "submit_tried_at": task.submit_tried_at,
+        "submit_failures": task.submit_failures,
         "submitted_at": task.submitted_at,
         "cancel_requested_at": task.cancel_requested_at,
         "started_at": task.started_at,
@@ -297,6 +307,7 @@ def _task(row: Row[Any]) -> Task:
         failure=row.failure_reason and Failure(FailureReason(row.failure_reason), row.failure_message),
         job_version=row.job_version,
         submit_tried_at=row.submit_tried_at,
+        submit_failures=row.submit_failures,
         submitted_at=row.submitted_at,
         cancel_requested_at=row.cancel_requested_at,
         started_at=row.started_at,

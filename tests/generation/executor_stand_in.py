@@ -28,11 +28,16 @@ def _nothing() -> None:
 
 
 class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
-    """`before[method]` runs when a call of that method arrives, `after[method]` before its answer leaves."""
+    """`before[method]` runs when a call of that method arrives, `after[method]` before its answer leaves.
+
+    A call of a method in `failing` is answered INTERNAL, a submit with the `refusal` if there is one.
+    """
 
     def __init__(self) -> None:
         self.models = [a_model_message()]
         self.refusal: tuple[grpc.StatusCode, str] | None = None
+        self.queues_what_it_refuses = False
+        self.failing: set[str] = set()
         self.before: dict[str, Callable[[], None]] = defaultdict(lambda: _nothing)
         self.after: dict[str, Callable[[], None]] = defaultdict(lambda: _nothing)
         self.submitted: queue.Queue[pb.SubmitJobRequest] = queue.Queue()
@@ -134,7 +139,9 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
 
     def SubmitJob(self, request: pb.SubmitJobRequest, context: grpc.ServicerContext) -> pb.SubmitJobResponse:
         self._arrives("SubmitJob", context)
-        if (refusal := self.refusal) and request.job_id not in self.jobs:
+        if (refusal := self.refusal) and (self.queues_what_it_refuses or request.job_id not in self.jobs):
+            if self.queues_what_it_refuses:
+                self.jobs.setdefault(request.job_id, _new_job(request.job_id, request.owner_id, request.model))
             self.after["SubmitJob"]()
             context.abort(*refusal)
         with self._changed:
@@ -212,6 +219,8 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
         self.calls.append(method)
         self.metadata = dict(context.invocation_metadata())
         self.before[method]()
+        if method in self.failing:
+            context.abort(grpc.StatusCode.INTERNAL, "an internal error; it has been logged")
 
     def _forget(self) -> None:
         self.jobs: dict[str, job_pb2.Job] = {}

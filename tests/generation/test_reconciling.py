@@ -1,12 +1,15 @@
 import asyncio
 import threading
+from itertools import pairwise
 
 import grpc
 import pytest
 from imagegen.executor.v1 import job_pb2
 from imagegen.generation.v1 import task_pb2
 
+from services.generation.domain import SUBMIT_TRIES
 from services.generation.executor import ExecutorSilent
+from services.generation.reconciler import HOPELESS
 from tests.generation.builders import a_model_message
 from tests.generation.conftest import WAIT, eventually, held, in_parallel, state_of
 from tests.identities import verifier
@@ -102,7 +105,7 @@ def test_what_the_executor_refuses_fails_with_its_reason(world, code):
     assert task.HasField("finish_time")
     assert (task.failure.reason, task.failure.message) == (
         task_pb2.FAILURE_REASON_REFUSED,
-        "no worker has its files",
+        "No worker has its files.",
     )
 
 
@@ -132,6 +135,98 @@ def test_what_the_executor_cannot_do_now_is_tried_again_and_holds_nothing_up(wor
     world.clock.advance(seconds=10)
     world.first.submit_waiting()
     assert world.row(first).submitted_at
+
+
+def fail(world, code: grpc.StatusCode = grpc.StatusCode.INTERNAL, times: int = SUBMIT_TRIES) -> int:
+    """Let the outbox try so often, each try as soon as it is due; the submits that were sent."""
+    world.stand_in.refusal = (code, "an internal error; it has been logged")
+    world.stand_in.calls.clear()
+    for _ in range(times):
+        world.first.submit_waiting()
+        world.clock.advance(minutes=10)
+    return world.stand_in.calls.count("SubmitJob")
+
+
+def test_a_task_whose_submit_fails_again_and_again_ends_with_a_reason_for_a_person(world):
+    task_id = world.create().id
+
+    assert fail(world, times=SUBMIT_TRIES - 1) == SUBMIT_TRIES - 1
+    assert state_of(world.get(task_id)) == "pending"
+    assert fail(world, times=3) == 1
+
+    task = world.get(task_id)
+    assert (state_of(task), task.failure.reason) == ("failed", task_pb2.FAILURE_REASON_REFUSED)
+    assert task.failure.message == HOPELESS
+    assert world.stand_in.jobs[task_id].state == job_pb2.JOB_STATE_CANCELED, "nobody paints what has failed"
+
+
+def test_the_pauses_between_submits_that_fail_grow(world):
+    world.create()
+    world.stand_in.refusal = (grpc.StatusCode.INTERNAL, "an internal error")
+    tried_after = []
+    for second in range(100):
+        world.stand_in.calls.clear()
+        world.first.submit_waiting()
+        tried_after += [second] * world.stand_in.calls.count("SubmitJob")
+        world.clock.advance(seconds=1)
+
+    pauses = [later - earlier for earlier, later in pairwise(tried_after)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 4 * pauses[0]
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
+def test_an_executor_that_is_absent_costs_a_task_nothing(world, code):
+    task_id = world.create().id
+
+    fail(world, code, 3 * SUBMIT_TRIES)
+
+    assert (state_of(world.get(task_id)), world.row(task_id).submit_failures) == ("pending", 0)
+
+
+def test_a_job_that_was_queued_although_its_submit_failed_is_painted(world):
+    task_id = world.create().id
+    world.stand_in.queues_what_it_refuses = True
+
+    fail(world)
+    world.stand_in.tell(task_id, "completed")
+
+    assert world.row(task_id).submitted_at
+    assert state_of(world.get(task_id)) == "completed"
+
+
+def test_an_executor_that_fails_at_everything_does_not_keep_a_task_for_ever(world):
+    task_id = world.create().id
+    world.stand_in.failing = {"SubmitJob", "BatchGetJobs", "CancelJob"}
+
+    fail(world)
+
+    assert state_of(world.get(task_id)) == "failed"
+
+
+def test_what_vanishes_while_it_is_given_up_is_given_up_later(world):
+    task_id = world.create().id
+    world.stand_in.before["BatchGetJobs"] = world.stand_in.go
+    fail(world)
+    assert state_of(world.get(task_id)) == "pending"
+    world.stand_in.before.clear()
+    world.executor_returns()
+
+    fail(world, times=1)
+
+    assert state_of(world.get(task_id)) == "failed"
+
+
+def test_a_model_whose_last_worker_vanished_fails_its_tasks_with_the_executors_sentence(world):
+    task_id = world.create().id
+    sentence = "the model 'sd15' is not available: no worker has its files"
+    world.stand_in.refusal = (grpc.StatusCode.FAILED_PRECONDITION, sentence)
+    world.first.submit_waiting()
+
+    task = world.get(task_id)
+
+    assert (state_of(task), task.failure.reason) == ("failed", task_pb2.FAILURE_REASON_REFUSED)
+    assert task.failure.message == "The model 'sd15' is not available: no worker has its files."
 
 
 def test_changes_arrive_by_the_stream(world):
