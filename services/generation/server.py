@@ -17,7 +17,7 @@ from services.generation.service import Tasks
 from services.generation.suggestions import Vocabulary, suggest
 from services.generation.watch import Watcher
 from services.runtime.calls import person
-from services.runtime.errors import ErrorTable
+from services.runtime.errors import ErrorTable, InvalidField
 from services.runtime.pages import decode_page_token, encode_page_token
 from services.runtime.protos import to_enum
 from services.runtime.server import Server
@@ -48,6 +48,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         self._vocabulary = vocabulary
 
     def CreateTask(self, request: pb.CreateTaskRequest, context: Any) -> pb.CreateTaskResponse:
+        _require_storable(request_id=request.request_id, model=request.model)
         task, replayed = self._tasks.create(_owner(), request_from(request), request.request_id)
         return pb.CreateTaskResponse(task=task_to_proto(task), replayed=replayed)
 
@@ -77,6 +78,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         return pb.ListModelsResponse(models=[model_to_proto(model) for model in self._tasks.models()])
 
     def SuggestPrompts(self, request: pb.SuggestPromptsRequest, context: Any) -> pb.SuggestPromptsResponse:
+        _require_storable(text=request.text)
         limit = request.page_size or DEFAULT_SUGGESTIONS
         recent = self._tasks.recent_prompts(_owner(), request.text, limit)
         suggestions = suggest(request.text, recent, self._vocabulary, limit)
@@ -100,6 +102,12 @@ def generation_server(
         errors=ERRORS,
         threads=threads,
     )
+
+
+def _require_storable(**texts: str) -> None:
+    """Raises InvalidField for U+0000, the one character that PostgreSQL's text cannot hold, nor be asked about."""
+    if violations := [(field, "must not contain U+0000") for field, text in texts.items() if "\0" in text]:
+        raise InvalidField(violations)
 
 
 def _owner() -> OwnerId:

@@ -1,17 +1,30 @@
 """Errors: what a neighbour refuses, what does not parse, what does not exist."""
 
+import json
 from uuid import uuid4
 
 import grpc
 import pytest
 from grpc import StatusCode
+from imagegen.generation.v1 import generation_service_pb2 as generation
 from structlog.testing import capture_logs
 
 from gateway.errors import HTTP_STATUS
-from tests.gateway.builders import refused
+from tests.gateway.builders import a_task, refused
 from tests.gateway.neighbours import Refusal
 
 GENERATE = "/api/v1/generation/generate"
+
+PLAIN = [
+    '", "4": ["5", 0], "x": "',
+    "%date:yyyy-MM-dd%",
+    "../../etc/passwd",
+    "\x00\x1b\r\n\x7f",
+    "😀" * 25_000,
+    "\u202egnp\u202c\u2066\u2069\ufeff\uffff",
+]
+"""Whether it can be painted is for generation to say."""
+
 ME = "/api/v1/auth/me"
 
 
@@ -61,7 +74,11 @@ def test_a_bad_field_is_named_as_the_client_sent_it(client, behind, field, sourc
     ("change", "pointer"),
     [
         ({"width": "64"}, "#/width"),
-        ({"width": 64.5}, "#/width"),
+        ({"width": 64.9}, "#/width"),
+        ({"seed": "5"}, "#/seed"),
+        ({"seed": 1.5}, "#/seed"),
+        ({"seed": False}, "#/seed"),
+        ({"steps": [20]}, "#/steps"),
         ({"width": True}, "#/width"),
         ({"width": 2**31}, "#/width"),
         ({"cfg": True}, "#/cfg"),
@@ -103,19 +120,52 @@ def test_a_body_that_is_not_json_is_malformed(client, behind, body):
     refused(response, 400, "malformed_json")
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
-def test_a_number_that_is_none_is_refused(client, behind, value):
-    body = f'{{"prompt": "p", "model": "m", "cfg": {value}}}'
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e400"])
+@pytest.mark.parametrize("field", ["cfg", "seed", "width"])
+def test_a_number_that_is_none_is_refused(client, behind, field, value):
+    body = f'{{"prompt": "p", "model": "m", "{field}": {value}}}'
     response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
     problem = refused(response, 422, "invalid_field")
-    assert [error["pointer"] for error in problem["errors"]] == ["#/cfg"]
+    assert [error["pointer"] for error in problem["errors"]] == [f"#/{field}"]
 
 
-def test_half_a_surrogate_pair_is_refused(client, behind):
-    body = r'{"prompt": "\ud800", "model": "m"}'
+def test_a_number_of_a_million_digits_is_refused(client, behind):
+    body = f'{{"prompt": "p", "model": "m", "seed": {"9" * 1_000_000}}}'
+    response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    refused(response, 400, "malformed_json")
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "model"])
+@pytest.mark.parametrize("text", [r"\ud800", r"\udc00\ud800", r"a\udfffb"])
+def test_half_a_surrogate_pair_is_refused(client, behind, field, text):
+    recipe = {"prompt": "p", "model": "m", field: "HALF"}
+    body = json.dumps(recipe).replace("HALF", text)
     response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
     problem = refused(response, 422, "invalid_field")
-    assert [error["pointer"] for error in problem["errors"]] == ["#/prompt"]
+    assert [error["pointer"] for error in problem["errors"]] == [f"#/{field}"]
+
+
+def test_a_field_called_half_a_surrogate_pair_is_refused(client, behind):
+    body = r'{"prompt": "p", "model": "m", "\ud800": 1}'
+    response = client.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    refused(response, 422, "invalid_field")
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_odd_text_reaches_generation_as_it_is(client, behind, text):
+    behind.generation.answers["CreateTask"] = generation.CreateTaskResponse(task=a_task(prompt=text))
+    response = client.post(GENERATE, json={"prompt": text, "model": "m", "negative_prompt": text})
+    assert response.json()["prompt"] == text
+    asked = behind.generation.last.message
+    assert (asked.prompt, asked.negative_prompt) == (text, text)
+
+
+@pytest.mark.parametrize("path", ["suggestions?q=%00", "suggestions?q=%ff%fe", "history?cursor=%00%ed%a0%80"])
+def test_odd_bytes_in_a_query_reach_generation_as_text(client, behind, path):
+    behind.generation.answers |= dict.fromkeys(
+        ["SuggestPrompts", "ListTasks"], Refusal(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    )
+    refused(client.get(f"/api/v1/generation/{path}"), 422, "invalid_field")
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded"])

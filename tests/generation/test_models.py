@@ -5,7 +5,7 @@ from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import model_pb2
 
 from tests.generation.builders import a_model_message
-from tests.generation.conftest import WAIT
+from tests.generation.conftest import WAIT, eventually
 from tests.grpc_errors import reason
 
 
@@ -112,3 +112,17 @@ def test_before_the_executor_has_ever_told_of_models_the_list_is_not_known(world
         listed(world)
 
     assert (caught.value.code(), reason(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+
+
+def test_models_that_are_installed_and_removed_come_and_go_by_themselves(world):
+    world.first.reconciler.start()
+
+    for installed in (["sd15", "mine"], ["mine"], ["mine", "sd15"]):
+        world.stand_in.models = [a_model_message(name) for name in installed]
+        eventually(lambda installed=installed: [model.name for model in listed(world)] == installed)
+
+
+def test_a_model_that_a_declared_pool_can_serve_is_cold(world):
+    refresh(world, a_model_message(availability=executor_models.MODEL_AVAILABILITY_COLD))
+
+    assert [model.availability for model in listed(world)] == [model_pb2.MODEL_AVAILABILITY_COLD]
