@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor test bench check format proto lock
+.PHONY: help setup run executor test bench simulate check format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -26,6 +26,9 @@ test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 
 bench: setup ## Measure our path beside the engine alone: make bench [RUNS=50] [COMFYUI_URL=…]
 	@$(BIN)/python -m tests.bench --runs $(RUNS)
+
+simulate: setup ## Replay the fair-share policy on simulated GPUs: make simulate [SEEDS=5] [OUT=folder]
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),5) $(if $(OUT),--out $(OUT))
 
 check: setup ## Lint, types, imports, contract lint and drift
 	@$(BIN)/ruff check .

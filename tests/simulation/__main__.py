@@ -1,0 +1,53 @@
+"""python -m tests.simulation [--seeds N] [--out FOLDER]: the policy of the executor, replayed on simulated GPUs."""
+
+import argparse
+from pathlib import Path
+from time import perf_counter
+
+from tests.simulation import plot
+from tests.simulation.eta import eta
+from tests.simulation.replay import AFFINITY, FAIR, FIFO
+from tests.simulation.scale import scale
+from tests.simulation.scenarios import (
+    backlogged,
+    contention,
+    light_users,
+    light_waits,
+    reloads,
+    separate_pools,
+    unloaded_model,
+)
+from tests.simulation.table import table
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seeds", type=int, default=5, help="how many times each scenario is replayed")
+    arguments.add_argument("--out", type=Path, help="a folder for the table and the plot as files")
+    options = arguments.parse_args()
+    seeds = range(options.seeds)
+    began = perf_counter()
+
+    waits = [light_waits(seed) for seed in seeds]
+    measures = [
+        *light_users(waits),
+        *separate_pools(seeds),
+        *backlogged(seeds),
+        *reloads(seeds),
+        *contention(seeds),
+        *unloaded_model(seeds),
+        *eta(seeds),
+        *scale(),
+    ]
+    together = {name: [wait for of_seed in waits for wait in of_seed[name]] for name in (FAIR, FIFO, AFFINITY)}
+    title = "Light users beside a hot one: waits in service times"
+    figures = table(measures)
+    bars = plot.bars(together)
+    print(f"{figures}\n\n{title}\n\n{bars}\n\n{options.seeds} seeds, {perf_counter() - began:.0f} s")  # noqa: T201
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "simulation.txt").write_text(f"{figures}\n\n{title}\n\n{bars}\n")
+        (options.out / "waits.svg").write_text(plot.svg(title, together))
+
+
+main()
