@@ -5,6 +5,7 @@ from pathlib import Path
 from time import perf_counter
 
 from tests.simulation import plot
+from tests.simulation.claim_time import claim_times
 from tests.simulation.eta import eta
 from tests.simulation.replay import AFFINITY, FAIR, FIFO
 from tests.simulation.scale import scale
@@ -39,14 +40,16 @@ def main() -> None:
         *eta(seeds),
         *scale(),
     ]
+    times, plans = claim_times()
     together = {name: [wait for of_seed in waits for wait in of_seed[name]] for name in (FAIR, FIFO, AFFINITY)}
     title = "Light users beside a hot one: waits in service times"
-    figures = table(measures)
+    figures = table([*measures, *times])
+    explained = "\n\n".join("\n".join([f"The heads, {name}:", *lines]) for name, lines in plans.items())
     bars = plot.bars(together)
-    print(f"{figures}\n\n{title}\n\n{bars}\n\n{options.seeds} seeds, {perf_counter() - began:.0f} s")  # noqa: T201
+    print(f"{figures}\n\n{title}\n\n{bars}\n\n{explained}\n\n{options.seeds} seeds, {perf_counter() - began:.0f} s")  # noqa: T201
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "simulation.txt").write_text(f"{figures}\n\n{title}\n\n{bars}\n")
+        (options.out / "simulation.txt").write_text(f"{figures}\n\n{title}\n\n{bars}\n\n{explained}\n")
         (options.out / "waits.svg").write_text(plot.svg(title, together))
 
 
