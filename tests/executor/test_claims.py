@@ -256,3 +256,22 @@ def assert_lanes_are_true(database):
             """)
         )
         assert shown.all() == truth.all()
+
+
+def test_heads_are_read_from_their_index_however_many_owners_wait(database):
+    with database.transaction() as tx:
+        tx.execute(
+            sa.text("""
+            INSERT INTO lanes (owner_id, model, job_id, queue_number, vtime, is_open)
+            SELECT uuidv7(), model, uuidv7(), n, random(), true
+            FROM generate_series(1, 2000) n, unnest(ARRAY['sd15', 'sdxl']) model
+            """)
+        )
+        tx.execute(sa.text("ANALYZE lanes"))
+        asked = []
+        sa.event.listen(tx, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+        store.heads(tx, BOTH)
+        statement, parameters = asked[0]
+        plan = "\n".join(tx.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+    assert "Index Scan using lanes_order on lanes" in plan
+    assert "Sort" not in plan

@@ -88,7 +88,7 @@ def save_account(tx: Connection, account: Account, model: str | None, cap: int |
 
 def heads(tx: Connection, models: Collection[str]) -> tuple[list[Head], float]:
     """Of each model the heads with the smallest starts, and the clock V. Reads as much, however long the queue is."""
-    names = sa.func.unnest(sa.cast(sorted(models), sa.ARRAY(sa.Text))).table_valued("name").alias("models")
+    names = sa.func.unnest(sa.cast(sorted(models), sa.ARRAY(sa.Text))).table_valued("name").render_derived(name="asked")
     first = (
         sa.select(lanes)
         .where(lanes.c.model == names.c.name, lanes.c.is_open)
