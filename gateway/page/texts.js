@@ -11,7 +11,7 @@ export const texts = {
     inactive: "switched off", unavailable: "not available", cold: "starts when needed",
     about: "About {half}.", aboutAtMost: "About {half} (at most {most}).", late: "It takes longer than usual.",
     seconds: "{n}\u00a0s", minutes: "{n}\u00a0min", hours: "{n}\u00a0h",
-    place: "Number {n} in the queue.", canceling: "Stopping…", step: "Painting: step {step} of {steps}",
+    place: "Number {n} in the queue.", canceling: "Stopping…", step: "Painting: step {step} of {steps}.",
     noResults: "The pictures cannot be shown just now. Reload in a moment.", offline: "No connection. Please try again.",
     state: { pending: "Waiting.", processing: "Painting…", completed: "", failed: "It failed.", canceled: "Canceled." },
     waiting: {
@@ -32,7 +32,7 @@ export const texts = {
     inactive: "已停用", unavailable: "不可用", cold: "需要时启动",
     about: "大约还要 {half}。", aboutAtMost: "大约还要 {half}（最多 {most}）。", late: "比平常慢一些。",
     seconds: "{n} 秒", minutes: "{n} 分钟", hours: "{n} 小时",
-    place: "排在第 {n} 位。", canceling: "正在停止…", step: "正在绘制：第 {step} / {steps} 步",
+    place: "排在第 {n} 位。", canceling: "正在停止…", step: "正在绘制：第 {step} / {steps} 步。",
     noResults: "图片暂时无法显示，请稍后刷新。", offline: "网络不通，请重试。",
     state: { pending: "等待中。", processing: "正在绘制…", completed: "", failed: "生成失败。", canceled: "已取消。" },
     waiting: {
