@@ -99,6 +99,9 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
             now = to_timestamp(datetime.now(UTC))
             job.state = to_enum(job_pb2.JobState, state)
             job.version += 1
+            if state != "pending":
+                job.position = 0
+                job.waiting_reason = job_pb2.WAITING_REASON_UNSPECIFIED
             if state == "processing":
                 job.start_time.CopyFrom(now)
             if state in FINAL:
