@@ -35,6 +35,9 @@ PREVIEWS_KEPT = 64
 """About 40 kB each. A preview is worth something for a second or two."""
 PUBLISH_TIMEOUT_SECONDS = 0.5
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
+READ_AT_ONCE = 500
+SETTLE_SECONDS = 1.0
+"""How long a watcher waits for a server that has just started to read the log: 20,000 events take less."""
 BLOCK_SECONDS = 5
 """One read of a quiet log takes this long; a Redis that is silent for twice as long is frozen."""
 
@@ -119,6 +122,8 @@ class EventLog:
         self._incarnation = ""
         self._end: Position = START
         self._trimmed: Position = START
+        self._oldest: Position = START
+        self._has_caught_up = asyncio.Event()
         self._jobs: dict[str, _JobLog] = defaultdict(_JobLog)
         self._order: deque[str] = deque()
         self._followers: set[Callable[[job_pb2.Job], None]] = set()
@@ -133,6 +138,7 @@ class EventLog:
                 ) as connection:
                     await self._read(connection)
             except (redis.RedisError, OSError) as error:
+                self._has_caught_up.set()  # with as much as there is without Redis
                 log.warning("event log not readable", error=type(error).__name__)
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS)
 
@@ -148,6 +154,11 @@ class EventLog:
                 return entry.message.progress
         return None
 
+    async def settled(self) -> None:
+        """Wait until what the log held when this process started is here, or cannot be had."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_caught_up.wait(), SETTLE_SECONDS)
+
     def cursor(self, position: Position) -> str:
         return f"{self._incarnation}.{position[0]}-{position[1]}"
 
@@ -157,8 +168,7 @@ class EventLog:
         Raises ValueError if no log ever made it.
         """
         incarnation, _, place = cursor.partition(".")
-        milliseconds, _, sequence = place.partition("-")
-        position = (int(milliseconds), int(sequence))
+        position = _position(place)
         if incarnation != self._incarnation or position < self._trimmed or position > self._end:
             return None
         return position
@@ -185,6 +195,16 @@ class EventLog:
             if entry.position <= position and entry.message.WhichOneof("event") == "status"
         ]
         return max(versions, default=0)
+
+    def place_of(self, job_id: JobId, version: int) -> Position:
+        """Where the log says that the job came to that version or an earlier one; its start if it does not."""
+        job = self._jobs.get(str(job_id))
+        places = [
+            entry.position
+            for entry in (job.entries if job else ())
+            if entry.message.WhichOneof("event") == "status" and entry.message.status.version <= version
+        ]
+        return max(places, default=START)
 
     def preview_after(self, job_id: JobId, number: int) -> tuple[int, pb.WatchJobResponse | None]:
         """The job's newest preview and its number, if that is larger than the one given."""
@@ -216,16 +236,29 @@ class EventLog:
 
     async def _read(self, connection: aioredis.Redis) -> None:
         places: dict[Any, Any] = {EVENTS: "0", PREVIEWS: "$"}
+        await self._note_what_is_gone(connection)
         if self._end != START:
             places[EVENTS] = f"{self._end[0]}-{self._end[1]}"
         while True:
-            answer: Any = await connection.xread(places, count=500, block=BLOCK_SECONDS * 1000)
+            block = BLOCK_SECONDS * 1000 if self._has_caught_up.is_set() else None
+            answer: Any = await connection.xread(places, count=READ_AT_ONCE, block=block)
             for stream, entries in answer or []:
                 name = stream.decode()
                 for entry_id, fields in entries:
                     places[name] = entry_id.decode()
-                    milliseconds, sequence = places[name].split("-")
-                    self._take(name, (int(milliseconds), int(sequence)), fields)
+                    self._take(name, _position(places[name]), fields)
+            if all(len(entries) < READ_AT_ONCE for _, entries in answer or []):
+                self._has_caught_up.set()
+
+    async def _note_what_is_gone(self, connection: aioredis.Redis) -> None:
+        """What Redis has trimmed that this copy does not have is lost: no cursor from before it can be resumed."""
+        try:
+            stream = await connection.xinfo_stream(EVENTS)
+        except redis.ResponseError:  # nothing was ever written
+            return
+        oldest = _position(stream["first-entry"][0].decode()) if stream["first-entry"] else START
+        if stream["entries-added"] > stream["length"] and oldest > self._end:
+            self._oldest = self._trimmed = oldest
 
     def _take(self, stream: str, position: Position, fields: dict[bytes, bytes]) -> None:
         if (incarnation := fields[b"i"].decode()) != self._incarnation:
@@ -261,7 +294,7 @@ class EventLog:
     def _begin(self, incarnation: str, position: Position) -> None:
         """Another log than the one followed so far: Redis was flushed, or replaced."""
         self._incarnation = incarnation
-        self._trimmed = START if self._end == START else position
+        self._trimmed = self._oldest if self._end == START else position
         self._order.clear()
         for job_id in list(self._jobs):
             job = self._jobs[job_id]
@@ -275,3 +308,9 @@ class EventLog:
         job = self._jobs.get(job_id)
         if job is not None and not job.entries and not job.watchers:
             del self._jobs[job_id]
+
+
+def _position(entry_id: str) -> Position:
+    """Raises ValueError if it is no id of a Redis stream."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)

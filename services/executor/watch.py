@@ -27,9 +27,10 @@ class JobWatch:
         self._log = log
         self._read_job = read_job
         self._job_id = job_id
-        self._incarnation = log.incarnation
-        self._position = log.end
+        self._incarnation = ""
+        self._position = START
         self._version = 0
+        self._looked_up = 0
         self._preview_number = 0
         self._is_over = False
 
@@ -54,6 +55,8 @@ class JobWatch:
                         yield event
 
     async def _begin(self, cursor: str) -> list[pb.WatchJobResponse]:
+        await self._log.settled()
+        self._incarnation, self._position = self._log.incarnation, self._log.end
         try:
             position = self._log.resume(cursor) if cursor else None
         except ValueError as error:
@@ -67,6 +70,8 @@ class JobWatch:
             has_missed_the_end = job.HasField("finish_time") and not self._log.after(self._job_id, position)
             return [self._status(job)] if has_missed_the_end else []
         self._note(job)
+        # What the log told while the job was read is in the snapshot.
+        self._position = max(self._position, self._log.place_of(self._job_id, job.version))
         snapshot = pb.WatchJobResponse(cursor=self._log.cursor(self._position), snapshot=job)
         return [pb.WatchJobResponse(reset=pb.Reset()), snapshot] if cursor else [snapshot]
 
@@ -76,7 +81,8 @@ class JobWatch:
         for entry in self._log.after(self._job_id, self._position):
             self._position = entry.position
             if entry.message.WhichOneof("event") == "status":
-                if entry.message.status.version > self._version:
+                # One that a look told before has its place in the log here.
+                if entry.message.status.version > self._version or entry.message.status.version == self._looked_up:
                     yield self._status(entry.message.status)
             else:
                 yield pb.WatchJobResponse(cursor=self._log.cursor(entry.position), progress=entry.message.progress)
@@ -87,7 +93,10 @@ class JobWatch:
             job = await asyncio.to_thread(self._read_job, self._job_id)
         except DependencyUnavailable:
             return []
-        return [self._status(job)] if job is not None and job.version > self._version else []
+        if job is None or job.version <= self._version:
+            return []
+        self._looked_up = job.version
+        return [self._status(job)]
 
     def _status(self, job: job_pb2.Job) -> pb.WatchJobResponse:
         self._note(job)
