@@ -1,44 +1,14 @@
 """Everything, as `make run` starts it: one installation for all journeys."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from deploy.local.ports import reserved_ports
-
-PROJECT = Path(__file__).parents[2]
-START_SECONDS = 120
-
-
-@dataclass
-class Installation:
-    """A running launcher."""
-
-    url: str
-    data: Path
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20)
-
-    def pid(self, process: str) -> int | None:
-        status = json.loads((self.data / "run" / "processes.json").read_text())
-        return status["processes"][process]["pid"]
-
-    def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> None:
-        pid = self.pid(process)
-        assert pid is not None, f"{process} is not running"
-        os.kill(pid, number)
+from tests.installation import Installation, running_installation
 
 
 class Person:
@@ -82,36 +52,14 @@ class Person:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory) -> Iterator[Installation]:
-    data = tmp_path_factory.mktemp("installation")
-    with reserved_ports(["public"]) as ports:
-        port = ports["public"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.endswith("_URL")},  # embedded parts only
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "protos" / "gen")]),
-        "SKETCH_STEP_SECONDS": "0.05",
-        "SKETCH_LOAD_SECONDS": "0.05",
-        "EXECUTOR_LEASE_SECONDS": "3",
-        "EXECUTOR_GRACE_SECONDS": "5",
-    }
-    command = [sys.executable, "-m", "deploy.local", "--port", str(port), "--data-dir", str(data)]
-    log = data / "launcher.log"
-    with log.open("wb") as output:
-        launcher = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while "ImageGen is ready" not in log.read_text():
-            assert launcher.poll() is None, log.read_text()[-5000:]
-            assert time.monotonic() < deadline, log.read_text()[-5000:]
-            time.sleep(0.1)
-        installation = Installation(f"http://127.0.0.1:{port}", data)
-        with installation.client() as http:
-            while not any(model["available"] for model in http.get("/api/v1/models").json()["models"]):
-                assert time.monotonic() < deadline, "no model became available"
-                time.sleep(0.1)
+    with running_installation(
+        tmp_path_factory.mktemp("installation"),
+        SKETCH_STEP_SECONDS="0.05",
+        SKETCH_LOAD_SECONDS="0.05",
+        EXECUTOR_LEASE_SECONDS="3",
+        EXECUTOR_GRACE_SECONDS="5",
+    ) as installation:
         yield installation
-    finally:
-        launcher.terminate()
-        launcher.wait(60)
 
 
 @pytest.fixture

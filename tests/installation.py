@@ -1,0 +1,99 @@
+"""Everything, as `make run` starts it, to be used and to be hurt."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.local.ports import reserved_ports
+
+_PROJECT = Path(__file__).parents[1]
+_START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running launcher."""
+
+    url: str
+    data: Path
+    launcher: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> Path:
+        return self.data / "launcher.log"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder that results stores in."""
+        return self.data / "pictures"
+
+    @property
+    def processes(self) -> dict[str, Any]:
+        """By name: {"pid": None while it is down, "address": …}."""
+        return json.loads((self.data / "run" / "processes.json").read_text())["processes"]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=20)
+
+    def pid(self, process: str) -> int | None:
+        return self.processes[process]["pid"]
+
+    def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> None:
+        pid = self.pid(process)
+        assert pid is not None, f"{process} is not running"
+        os.kill(pid, number)
+
+    def database_url(self, context: str) -> str:
+        """Of a context's own database, for its own role."""
+        password = self._secret(f"{context}_database_password")
+        return f"postgresql+psycopg2://{context}:{password}@{self.processes['postgres']['address']}/{context}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://:{self._secret('redis_password')}@{self.processes['valkey']['address']}/0"
+
+    def _secret(self, name: str) -> str:
+        return json.loads((self.data / "secrets.json").read_text())[name]
+
+
+@contextmanager
+def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
+    """Starts the launcher on an empty folder and waits until a model is available; `settings` are its environment.
+
+    Every part is embedded, whatever the caller's environment says, but for those that the settings replace.
+    """
+    with reserved_ports(["public"]) as ports:
+        port = ports["public"]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "SKETCHES"},
+        "PYTHONPATH": os.pathsep.join([str(_PROJECT), str(_PROJECT / "protos" / "gen")]),
+        **settings,
+    }
+    command = [sys.executable, "-m", "deploy.local", "--port", str(port), "--data-dir", str(data)]
+    with (data / "launcher.log").open("wb") as output:
+        launcher = subprocess.Popen(command, cwd=_PROJECT, env=environment, stdout=output, stderr=output)
+    installation = Installation(f"http://127.0.0.1:{port}", data, launcher)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while "ImageGen is ready" not in installation.log.read_text():
+            assert launcher.poll() is None, installation.log.read_text()[-5000:]
+            assert time.monotonic() < deadline, installation.log.read_text()[-5000:]
+            time.sleep(0.1)
+        with installation.client() as http:
+            while not any(model["available"] for model in http.get("/api/v1/models").json()["models"]):
+                assert time.monotonic() < deadline, "no model became available"
+                time.sleep(0.1)
+        yield installation
+    finally:
+        launcher.terminate()
+        launcher.wait(60)
