@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.executor.domain import EngineId
-from services.executor.estimates import ENOUGH, Estimates, Hint, Key, finish_sample, quantile, size_of
+from services.executor.estimates import ENOUGH, UNLEARNT_P90, Estimates, Hint, Key, finish_sample, quantile, size_of
 
 FAST, SLOW, NEW = (EngineId(uuid4()) for _ in range(3))
 WORK = 512.0 * 512 * 20
@@ -49,6 +49,16 @@ def test_a_new_engine_is_expected_to_be_as_those_that_are_known():
     assert learnt(*runs(SLOW, 16.0)).run("sdxl", NEW, WORK).p50 == pytest.approx(16.0)
 
 
+def test_an_engine_is_known_by_its_pace_at_other_sizes_before_other_engines_are_asked():
+    estimates = learnt(*runs(SLOW, 16.0), *runs(FAST, 16.0, work=4 * WORK))
+    assert estimates.run("sdxl", SLOW, 4 * WORK).p50 == pytest.approx(64.0)
+
+
+def test_few_samples_that_happen_to_agree_promise_little():
+    told = learnt(*[finish_sample(1, 10.0, 10.0)] * ENOUGH).finish(1)
+    assert (told.p50, told.p90) == (1.0, pytest.approx(UNLEARNT_P90))
+
+
 def test_one_model_says_nothing_of_another():
     assert learnt(*runs(SLOW, 16.0)).run("sd15", SLOW, WORK).p50 == pytest.approx(1.0)
 
@@ -76,6 +86,10 @@ def test_a_load_is_never_below_zero():
 def test_forecasts_are_corrected_by_what_they_were_off_at_that_length_of_the_queue():
     estimates = learnt(*[finish_sample(20, 100.0, 150.0)] * ENOUGH)
     assert estimates.finish(19).p50 == pytest.approx(1.5)
+
+
+def test_what_was_off_with_a_short_queue_says_nothing_of_a_long_one():
+    assert learnt(*[finish_sample(1, 10.0, 50.0)] * ENOUGH).finish(100).p50 == 1.0
 
 
 def test_nine_of_ten_runs_end_before_the_ninth_decile():
