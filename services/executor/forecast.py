@@ -1,12 +1,17 @@
-"""When jobs will end: the queue played forward on the workers that are able now."""
+"""When jobs will end: the queue played forward on the workers that are able now.
+
+Each worker that becomes free takes what fair share would give it, its handicap for a load included; without that a
+forecast would see a load wherever two models alternate in the queue.
+"""
 
 import heapq
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.executor.domain import EngineId, JobId
 from services.executor.estimates import Estimates
+from services.executor.fairshare import handicap
 
 LEAST_REMAINING = 0.1
 """A run that takes longer than expected has at least this share of the expected time before it."""
@@ -19,6 +24,15 @@ class Unfinished:
     job_id: JobId
     model: str
     work: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that nobody has. `start`: the virtual time at which fair share would start it if nothing more arrived."""
+
+    job: Unfinished
+    start: float
+    queue_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +66,9 @@ class Forecast:
 
 
 def forecast(
-    seats: Sequence[Seat], held: Iterable[Held], waiting: Iterable[Unfinished], estimates: Estimates
+    seats: Sequence[Seat], held: Iterable[Held], waiting: Iterable[Waiting], estimates: Estimates
 ) -> dict[JobId, Forecast]:
-    """Every held job, and every waiting one that a seat can paint; `waiting` in the order of fair share.
+    """Every held job, and every waiting one that a seat can paint; `waiting` in the order of its starts.
 
     Held jobs of one engine come in the order in which it will paint them.
     """
@@ -74,14 +88,24 @@ def forecast(
         if engine_id in free_at:
             free_at[engine_id] = before + remaining
             loaded[engine_id] = job.model
-    table = _Table(seats, free_at, loaded)
+    lines: dict[str, deque[Waiting]] = defaultdict(deque)
+    for one in waiting:
+        lines[one.job.model].append(one)
+    tables = [_Table(seat, loaded[seat.engine_id], estimates) for seat in seats]
     neighbourhood = _neighbourhoods(seats)
     places: dict[str, int] = defaultdict(int)
-    for job in waiting:
-        first = table.first_for(job.model, estimates)
-        if first is None:
+    turns = [(free_at[seat.engine_id], number) for number, seat in enumerate(seats)]
+    heapq.heapify(turns)
+    while turns:
+        now, number = turns[0]
+        table = tables[number]
+        line = table.next_line(lines)
+        if line is None:
+            heapq.heappop(turns)
             continue
-        raw = table.take(first, job, estimates)
+        job = line.popleft().job
+        raw = now + table.seconds(job)
+        heapq.heapreplace(turns, (raw, number))
         places[neighbourhood[job.model]] += 1
         position = places[neighbourhood[job.model]]
         off = estimates.finish(position)
@@ -90,48 +114,35 @@ def forecast(
 
 
 class _Table:
-    """Which seat is free first for a model. Heaps with stale entries: an entry counts while its time is the seat's."""
+    """A seat in the play. Remembers what it asked the estimates: a long queue asks the same again and again."""
 
-    def __init__(self, seats: Sequence[Seat], free_at: dict[EngineId, float], loaded: dict[EngineId, str]) -> None:
-        self._models = {seat.engine_id: seat.models for seat in seats}
-        self._free_at = free_at
+    def __init__(self, seat: Seat, loaded: str, estimates: Estimates) -> None:
+        self._engine_id = seat.engine_id
         self._loaded = loaded
-        self._able: dict[str, list[tuple[float, EngineId]]] = defaultdict(list)
-        self._ready: dict[str, list[tuple[float, EngineId]]] = defaultdict(list)
-        for seat in seats:
-            self._enter(seat.engine_id)
+        self._estimates = estimates
+        self._loads = {model: estimates.load(model, seat.engine_id).p50 for model in sorted(seat.models)}
+        self._handicaps = {model: handicap(load) for model, load in self._loads.items()}
+        self._runs: dict[tuple[str, float], float] = {}
 
-    def first_for(self, model: str, estimates: Estimates) -> EngineId | None:
-        """The seat that could begin to paint first, the load included."""
-        able, ready = self._first(self._able[model]), self._first(self._ready[model], model)
-        if able is None or ready is None:
-            return able
-        begins = self._free_at[able] + (estimates.load(model, able).p50 if self._loaded[able] != model else 0.0)
-        return ready if self._free_at[ready] <= begins else able
+    def next_line(self, lines: Mapping[str, deque[Waiting]]) -> deque[Waiting] | None:
+        """The line whose first job the seat would claim."""
+        first: tuple[float, int, deque[Waiting]] | None = None
+        for model, lag in self._handicaps.items():
+            if line := lines.get(model):
+                head = line[0]
+                rank = head.start + (lag if model != self._loaded else 0.0), head.queue_number, line
+                if first is None or rank[:2] < first[:2]:
+                    first = rank
+        return first and first[2]
 
-    def take(self, engine_id: EngineId, job: Unfinished, estimates: Estimates) -> float:
-        """Paint the job there; the seconds until it ends."""
-        seconds = estimates.run(job.model, engine_id, job.work).p50
-        if self._loaded[engine_id] != job.model:
-            seconds += estimates.load(job.model, engine_id).p50
-        self._free_at[engine_id] += seconds
-        self._loaded[engine_id] = job.model
-        self._enter(engine_id)
-        return self._free_at[engine_id]
-
-    def _enter(self, engine_id: EngineId) -> None:
-        entry = (self._free_at[engine_id], engine_id)
-        for model in self._models[engine_id]:
-            heapq.heappush(self._able[model], entry)
-        heapq.heappush(self._ready[self._loaded[engine_id]], entry)
-
-    def _first(self, heap: list[tuple[float, EngineId]], model: str | None = None) -> EngineId | None:
-        while heap:
-            free_at, engine_id = heap[0]
-            if free_at == self._free_at[engine_id] and (model is None or self._loaded[engine_id] == model):
-                return engine_id
-            heapq.heappop(heap)
-        return None
+    def seconds(self, job: Unfinished) -> float:
+        """Of painting the job, the load included; its model is loaded from now on."""
+        kind = job.model, job.work
+        if kind not in self._runs:
+            self._runs[kind] = self._estimates.run(job.model, self._engine_id, job.work).p50
+        load = self._loads[job.model] if job.model != self._loaded else 0.0
+        self._loaded = job.model
+        return self._runs[kind] + load
 
 
 def _neighbourhoods(seats: Sequence[Seat]) -> dict[str, str]:

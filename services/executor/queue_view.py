@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from services.executor import store
 from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
 from services.executor.estimates import Estimates
-from services.executor.forecast import Forecast, Held, Seat, Unfinished, forecast
+from services.executor.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast
 from services.executor.store import Promise, QueuedJob
 from services.runtime.database import Database
 
@@ -99,7 +99,9 @@ def _forecasts(
         if job.engine_id is not None
     ]
     waiting = [
-        Unfinished(job.job_id, job.model, job.work) for job in queued if job.engine_id is None and not job.is_capped
+        Waiting(Unfinished(job.job_id, job.model, job.work), job.start, job.queue_number)
+        for job in queued
+        if job.engine_id is None and not job.is_capped
     ]
     seats = [Seat(worker.engine_id, worker.models, worker.loaded_model) for worker in workers if worker.is_able(now)]
     return forecast(seats, held, waiting, estimates)

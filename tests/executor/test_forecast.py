@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.executor.domain import EngineId, JobId
 from services.executor.estimates import ENOUGH, Estimates, Hint, finish_sample
-from services.executor.forecast import LEAST_REMAINING, Held, Seat, Unfinished, forecast
+from services.executor.forecast import LEAST_REMAINING, Forecast, Held, Seat, Unfinished, Waiting, forecast
 
 WORK = 1000.0
 RUN, LOAD = 10.0, 30.0
@@ -24,13 +24,20 @@ def a_job(model: str = "sd15") -> Unfinished:
     return Unfinished(JobId(uuid4()), model, WORK)
 
 
-def ends(seats, jobs, held=()) -> list[float]:
-    told = forecast(seats, held, jobs, UNLEARNT)
+def told_of(seats, jobs, held=(), estimates=UNLEARNT, starts=None) -> dict[JobId, Forecast]:
+    """Of jobs that came in that order; without `starts` they are as far as each other in virtual time."""
+    queue = enumerate(zip(jobs, starts or [0.0] * len(jobs), strict=True), 1)
+    waiting = [Waiting(job, start, number) for number, (job, start) in queue]
+    return forecast(seats, held, waiting, estimates)
+
+
+def ends(seats, jobs, held=(), starts=None) -> list[float]:
+    told = told_of(seats, jobs, held, starts=starts)
     return [told[job.job_id].raw for job in jobs]
 
 
 def places(seats, jobs, held=()) -> list[int | None]:
-    told = forecast(seats, held, jobs, UNLEARNT)
+    told = told_of(seats, jobs, held)
     return [told[job.job_id].position if job.job_id in told else None for job in jobs]
 
 
@@ -44,6 +51,18 @@ def test_two_workers_share_the_queue():
 
 def test_a_model_that_must_be_loaded_takes_that_much_longer():
     assert ends([a_seat("sd15", "sdxl")], [a_job("sdxl")]) == [LOAD + RUN]
+
+
+def test_models_that_alternate_in_the_queue_are_not_loaded_for_every_job():
+    """LOADS_WORTH_WAITING: a worker changes its model when somebody is 60 GPU-seconds behind, here after all of one."""
+    jobs = [a_job("sd15"), a_job("sdxl"), a_job("sd15"), a_job("sdxl")]
+    assert ends([a_seat("sd15", "sdxl")], jobs, starts=[0.0, 0.0, 10.0, 10.0]) == [10.0, 60.0, 20.0, 70.0]
+
+
+def test_a_model_is_loaded_in_time_for_whom_would_fall_too_far_behind():
+    behind, ahead = a_job("sdxl"), a_job("sd15")
+    last = 2 * LOAD + 1.0
+    assert ends([a_seat("sd15", "sdxl")], [behind, ahead], starts=[0.0, last]) == [40.0, 80.0]
 
 
 def test_a_held_job_has_no_place_and_what_it_has_run_already_is_behind_it():
@@ -80,13 +99,13 @@ def test_workers_that_share_a_model_have_one_queue():
 
 def test_without_workers_nothing_is_promised():
     job = a_job()
-    assert forecast([], [], [job], UNLEARNT) == {}
+    assert told_of([], [job]) == {}
 
 
 def test_a_forecast_is_corrected_by_what_earlier_ones_were_off():
     key, ratio = finish_sample(1, 100.0, 150.0)
     job = a_job()
-    told = forecast([a_seat()], [], [job], Estimates(HINTS, {key: [ratio] * ENOUGH}))[job.job_id]
+    told = told_of([a_seat()], [job], estimates=Estimates(HINTS, {key: [ratio] * ENOUGH}))[job.job_id]
     assert (told.raw, told.p50) == (10.0, 15.0)
 
 
@@ -97,7 +116,7 @@ def test_a_forecast_is_corrected_by_what_earlier_ones_were_off():
 def test_every_job_that_a_worker_can_paint_is_told_and_no_other(wanted, able):
     seats = [a_seat(*sorted(models), loaded=min(models)) for models in able]
     jobs = [a_job(model) for model in wanted]
-    told = forecast(seats, [], jobs, UNLEARNT)
+    told = told_of(seats, jobs)
     paintable = set().union(*able)
     assert set(told) == {job.job_id for job in jobs if job.model in paintable}
     assert all(one.raw >= RUN and one.p90 >= one.p50 > 0 for one in told.values())

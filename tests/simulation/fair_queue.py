@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from services.executor.domain import JobId, OwnerId
 from services.executor.estimates import Estimates
 from services.executor.fairshare import Account, Head, handicap, in_order, start_of
+from services.executor.forecast import Unfinished, Waiting
 from tests.simulation.cluster import Gpu, Job
 
 HEADS = 16
@@ -68,17 +69,17 @@ class FairQueue:
         self._waiting[job.owner_id].setdefault(job.model, deque()).appendleft(job)
         self._offer(job.owner_id)
 
-    def __iter__(self) -> Iterator[Job]:
+    def __iter__(self) -> Iterator[Waiting]:
         """Every waiting job, in the order in which fair share would start it if nothing more arrived."""
         estimates = self._estimates()
-        starts: list[tuple[float, int, Job]] = []
+        waiting: list[Waiting] = []
         for owner_id, by_model in self._waiting.items():
             account = self._accounts[owner_id]
             start = start_of(account.vtime, self._clock)
             for job in sorted((job for jobs in by_model.values() for job in jobs), key=lambda job: job.number):
-                starts.append((start, job.number, job))
+                waiting.append(Waiting(Unfinished(job.id, job.model, job.work), start, job.number))
                 start += estimates.run(job.model, None, job.work).p50 / account.weight
-        return (job for _, _, job in sorted(starts))
+        return iter(sorted(waiting, key=lambda one: (one.start, one.queue_number)))
 
     def _take(self, owner_id: OwnerId, model: str) -> Job:
         waiting = self._waiting[owner_id]

@@ -85,7 +85,7 @@ class Oracle:
         present = [gpu for gpu in self.cluster.gpus if gpu.is_present]
         seats = [Seat(gpu.engine_id, gpu.models, gpu.loaded) for gpu in present]
         held = [Held(_seen(gpu.run.job), gpu.engine_id, now - gpu.run.began) for gpu in present if gpu.run]
-        return forecast(seats, held, map(_seen, self.queue), self.learning.estimates())
+        return forecast(seats, held, self.queue, self.learning.estimates())
 
 
 def _seen(job: Job) -> Unfinished:

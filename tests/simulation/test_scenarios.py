@@ -31,8 +31,9 @@ def test_who_wants_a_model_that_nobody_has_loaded_waits_for_a_bounded_time():
     assert_met(unloaded_model(SEEDS))
 
 
-def test_as_many_jobs_end_in_time_as_were_promised():
-    assert_met(eta((0, 1), ["steady load"]))
+@pytest.mark.parametrize("load", ["steady load", "fast and slow GPUs", "a hot user arrives"])
+def test_as_many_jobs_end_in_time_as_were_promised(load):
+    assert_met(eta((0, 1), [load]))
 
 
 def test_first_come_first_served_would_not_do():

@@ -110,11 +110,16 @@ def waits(tx: Connection, model: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """An unfinished job: its work in pixels × steps × pictures; whether its owner is at the running cap."""
+    """An unfinished job: its work in pixels × steps × pictures; whether its owner is at the running cap.
+
+    `start`: of a waiting one the virtual time at which fair share would start it if nothing more arrived.
+    """
 
     job_id: JobId
     model: str
     work: float
+    start: float
+    queue_number: int
     engine_id: EngineId | None
     started_at: datetime | None
     is_capped: bool
@@ -135,6 +140,8 @@ def unfinished(tx: Connection) -> list[QueuedJob]:
             jobs.c.id,
             jobs.c.model,
             (sa.cast(jobs.c.width, sa.Double) * jobs.c.height * jobs.c.steps * jobs.c.count).label("work"),
+            start.label("start"),
+            jobs.c.queue_number,
             jobs.c.engine_id,
             jobs.c.started_at,
             sa.and_(is_waiting, lanes.c.is_open.is_(False)).label("is_capped"),
@@ -150,6 +157,8 @@ def unfinished(tx: Connection) -> list[QueuedJob]:
             JobId(row.id),
             row.model,
             row.work,
+            row.start,
+            row.queue_number,
             row.engine_id and EngineId(row.engine_id),
             row.started_at,
             bool(row.is_capped),
