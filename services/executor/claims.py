@@ -85,7 +85,7 @@ class Claims:
     def _heads(self, tx: Connection, models: frozenset[str], *, loaded: str, ahead: bool) -> list[Head]:
         """What this engine may take, in order."""
         now = self._clock()
-        heads, v = store.heads(tx, models)
+        heads, v = store.heads(tx, models, self._engine_id)
         if not heads or (not ahead and all(head.model == loaded for head in heads)):
             idle = []  # nothing that somebody else would rather do
         else:

@@ -4,6 +4,10 @@ An owner who had nothing waiting arrives at the clock V: idle time earns no cred
 and then `owner.vtime = start + cost / weight`; V is the largest start claimed so far. The smallest start is next.
 (Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM 1996.)
 
+Each engine has a V of its own, and an owner arrives at the largest among the engines that have the model. One V for
+all would be driven by whichever GPUs are free the soonest: where others share no model with them, everybody who waits
+would fall behind it as far as MOST_LAG and be served in order of arrival.
+
 A job whose model the worker would have to load starts later by a handicap in proportion to that load, so a worker
 changes its model only when somebody has fallen behind by more than the change costs. That is all of model affinity,
 and it is bounded: V moves on while somebody waits, and a start does not.
@@ -38,8 +42,11 @@ class Account:
     running_cap: int | None = None
 
     def arrive(self, clock: float) -> "Account":
-        """A job comes while none of the owner's waits."""
-        return replace(self, vtime=max(self.vtime, clock))
+        """A job comes while none of the owner's waits.
+
+        What the owner had of other engines, where V is further, counts no more than MOST_LAG.
+        """
+        return replace(self, vtime=min(max(self.vtime, clock), clock + MOST_LAG))
 
     def charge(self, clock: float, cost: float) -> tuple["Account", float]:
         """Pay for a claim at the clock V; returns the account and the new V."""

@@ -1,7 +1,7 @@
 """Writing jobs together with what that means for their owners: the heads of their lanes, and what they pay.
 
 Every change of a job that others could claim, or that a worker takes or gives up, is written here, so lanes and
-accounts are true whenever a transaction ends. A job is locked before its owner, the owner before the clock.
+accounts are true whenever a transaction ends. A job is locked before its owner, the owner before a clock.
 """
 
 from datetime import datetime
@@ -31,9 +31,9 @@ class Ledger:
         if not store.insert_job(tx, job):
             return False
         if job.is_waiting:
-            account, clock = store.lock_account(tx, job.owner_id)
+            account = store.lock_account(tx, job.owner_id)
             if not store.has_waiting(tx, job.owner_id):
-                account = account.arrive(clock)
+                account = account.arrive(store.arrival_clock(tx, job.model))
             self._save(tx, account, job.model)
         return True
 
@@ -43,11 +43,13 @@ class Ledger:
         came, went = _place_of(before), _place_of(after)
         if came is went:
             return
-        account, clock = store.lock_account(tx, after.owner_id)
+        account = store.lock_account(tx, after.owner_id)
         if went is _Place.HELD:
+            assert after.lease is not None
+            clock = store.get_clock(tx, after.lease.engine_id)
             account, v = account.charge(clock, after.cost)
             if v > clock:
-                store.advance_clock(tx, v)
+                store.advance_clock(tx, after.lease.engine_id, v)
         elif came is _Place.HELD:
             account = account.settle(before.cost, _seconds_used(before, now))
         self._save(tx, account, after.model)

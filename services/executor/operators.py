@@ -59,7 +59,7 @@ class Operators:
     def update_owner(self, owner_id: OwnerId, weight: float | None, running_cap: int | None) -> OwnerLoad:
         """None leaves a value as it is; a cap of 0 removes the owner's own."""
         with self._database.transaction() as tx:
-            account, _ = store.lock_account(tx, owner_id)
+            account = store.lock_account(tx, owner_id)
             if weight is not None:
                 account = replace(account, weight=weight)
             if running_cap is not None:

@@ -183,7 +183,7 @@ def test_an_operator_gives_one_owner_a_cap_of_its_own(database, claiming, queue)
     assert claim()
     with database.transaction() as tx:
         tx.execute(sa.text("UPDATE owners SET running_cap = 1"))
-        Ledger(None).save_account(tx, store.lock_account(tx, owner)[0])
+        Ledger(None).save_account(tx, store.lock_account(tx, owner))
     assert claim() is None
 
 
@@ -202,7 +202,7 @@ def test_a_canceled_job_leaves_no_trace_in_its_owners_account(database, claiming
     [job] = queue(a_job())
     change(database, job, lambda job: job.request_cancel(clock()), clock())
     with database.transaction() as tx:
-        assert store.lock_account(tx, job.owner_id)[0].vtime == 0.0
+        assert store.lock_account(tx, job.owner_id).vtime == 0.0
     assert claiming()() is None
 
 
@@ -213,7 +213,7 @@ def test_an_owner_pays_for_what_a_run_took_and_not_for_what_was_expected(databas
     clock.now += timedelta(seconds=7)
     change(database, job, lambda job: job.complete(1, clock()), clock())
     with database.transaction() as tx:
-        assert store.lock_account(tx, job.owner_id)[0].vtime == pytest.approx(7.0)
+        assert store.lock_account(tx, job.owner_id).vtime == pytest.approx(7.0)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -270,8 +270,22 @@ def test_heads_are_read_from_their_index_however_many_owners_wait(database):
         tx.execute(sa.text("ANALYZE lanes"))
         asked = []
         sa.event.listen(tx, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
-        store.heads(tx, BOTH)
+        store.heads(tx, BOTH, ENGINE)
         statement, parameters = asked[0]
         plan = "\n".join(tx.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
     assert "Index Scan using lanes_order on lanes" in plan
     assert "Sort" not in plan
+
+
+def test_owners_are_not_behind_for_what_engines_did_that_share_no_model_with_theirs(queue, claiming, register_worker):
+    register_worker("sd15")
+    register_worker("sdxl", engine_id=OTHER_ENGINE)
+    greedy, light, elsewhere = (OwnerId(uuid4()) for _ in range(3))
+    queue(*(a_job(owner_id=greedy) for _ in range(3)))
+    queue(*(a_job(owner_id=elsewhere, model="sdxl", spec=a_spec(steps=40_000)) for _ in range(2)))
+    mine, others = claiming(), claiming(OTHER_ENGINE)
+    assert mine().owner_id == greedy
+    while others({"sdxl"}, loaded="sdxl"):
+        pass
+    queue(a_job(owner_id=light))
+    assert mine().owner_id == light

@@ -73,6 +73,10 @@ def test_who_has_paid_ahead_does_not_arrive_earlier_for_having_been_idle():
     assert Account(uuid4(), vtime=1020.0).arrive(1000.0).vtime == 1020.0
 
 
+def test_what_an_owner_had_of_other_engines_counts_no_more_than_the_most_lag():
+    assert Account(uuid4(), vtime=90_000.0).arrive(1000.0).vtime == 1000.0 + MOST_LAG
+
+
 def test_an_owner_far_behind_catches_up_by_a_bounded_number_of_gpu_seconds():
     clock = 10_000.0
     behind, clock = Account(uuid4(), vtime=0.0).charge(clock, COST)

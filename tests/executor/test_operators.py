@@ -136,7 +136,7 @@ def test_an_owner_can_be_weighed_before_the_first_job(executor, register_worker)
     owner_id = OwnerId(uuid4())
     update_owner(executor, owner_id, weight=3)
     with executor.database.transaction() as tx:
-        assert store.lock_account(tx, owner_id)[0].weight == 3
+        assert store.lock_account(tx, owner_id).weight == 3
 
 
 @pytest.mark.parametrize("changes", [{"weight": 0}, {"weight": float("nan")}, {"weight": 1e9}, {"running_cap": -1}])

@@ -34,8 +34,7 @@ FLAT = Target(most=1.5)
 """A thousand times the queue may cost the reading of full pages and of every model's 16 heads, and no more."""
 
 _FILL = (
-    "TRUNCATE owners, jobs, lanes",
-    "UPDATE fair_share_clock SET v = 0",
+    "TRUNCATE owners, jobs, lanes, clocks",
     """
     INSERT INTO owners (id, vtime) SELECT gen_random_uuid(), random() * 100 FROM generate_series(1, :owners)
     """,
@@ -121,7 +120,7 @@ def _plan(database: Database) -> list[str]:
     asked: list[tuple[str, Any]] = []
     with database.transaction() as tx:
         sa.event.listen(tx, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
-        store.heads(tx, MODELS)
+        store.heads(tx, MODELS, EngineId(uuid4()))
         statement, parameters = asked[0]
         explained = tx.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {statement}", parameters)
         return list(explained.scalars())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from services.executor.domain import JobId, OwnerId
 from services.executor.estimates import Estimates
-from services.executor.fairshare import Account, Head, handicap, in_order, start_of
+from services.executor.fairshare import Account, Head, handicap, in_order
 from services.executor.forecast import Unfinished, Waiting
 from tests.simulation.cluster import Gpu, Job
 
@@ -20,10 +20,11 @@ _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 class FairQueue:
     """Has one head for each owner and model while the owner is under its running cap."""
 
-    def __init__(self, accounts: Iterable[Account], estimates: Callable[[], Estimates]) -> None:
+    def __init__(self, accounts: Iterable[Account], gpus: Iterable[Gpu], estimates: Callable[[], Estimates]) -> None:
         self._accounts = {account.owner_id: account for account in accounts}
         self._estimates = estimates
-        self._clock = 0.0
+        self._models = {gpu.engine_id: gpu.models for gpu in gpus}
+        self._clocks = dict.fromkeys(self._models, 0.0)
         self._waiting: dict[OwnerId, dict[str, deque[Job]]] = {owner_id: {} for owner_id in self._accounts}
         self._running: Counter[OwnerId] = Counter()
         self._heads: dict[str, list[tuple[float, int, JobId, OwnerId]]] = defaultdict(list)
@@ -32,12 +33,12 @@ class FairQueue:
         waiting = self._waiting[job.owner_id]
         self._withdraw(job.owner_id)
         if not waiting:
-            self._accounts[job.owner_id] = self._accounts[job.owner_id].arrive(self._clock)
+            self._accounts[job.owner_id] = self._accounts[job.owner_id].arrive(self._arrival_clock(job.model))
         waiting.setdefault(job.model, deque()).append(job)
         self._offer(job.owner_id)
 
     def claim(self, gpu: Gpu) -> tuple[Job, float] | None:
-        estimates = self._estimates()
+        estimates, clock = self._estimates(), self._clocks[gpu.engine_id]
 
         def handicap_of(model: str) -> float:
             return 0.0 if model == gpu.loaded else handicap(estimates.load(model, gpu.engine_id).p50)
@@ -45,14 +46,14 @@ class FairQueue:
         tops = [(model, top) for model in sorted(gpu.models & self._heads.keys()) for top in self._heads[model][:HEADS]]
         owners = {job_id: owner_id for _, (_, _, job_id, owner_id) in tops}
         heads = [Head(job_id, model, vtime, number, _SOME_DAY) for model, (vtime, number, job_id, _) in tops]
-        first = next(iter(in_order(heads, self._clock, handicap_of)), None)
+        first = next(iter(in_order(heads, clock, handicap_of)), None)
         if first is None:
             return None
         owner_id = owners[first.job_id]
         self._withdraw(owner_id)
         job = self._take(owner_id, first.model)
         cost = estimates.run(job.model, gpu.engine_id, job.work).p50
-        self._accounts[owner_id], self._clock = self._accounts[owner_id].charge(self._clock, cost)
+        self._accounts[owner_id], self._clocks[gpu.engine_id] = self._accounts[owner_id].charge(clock, cost)
         self._running[owner_id] += 1
         self._offer(owner_id)
         return job, cost
@@ -75,11 +76,14 @@ class FairQueue:
         waiting: list[Waiting] = []
         for owner_id, by_model in self._waiting.items():
             account = self._accounts[owner_id]
-            start = start_of(account.vtime, self._clock)
+            start = account.vtime
             for job in sorted((job for jobs in by_model.values() for job in jobs), key=lambda job: job.number):
                 waiting.append(Waiting(Unfinished(job.id, job.model, job.work), start, job.number))
                 start += estimates.run(job.model, None, job.work).p50 / account.weight
         return iter(sorted(waiting, key=lambda one: (one.start, one.queue_number)))
+
+    def _arrival_clock(self, model: str) -> float:
+        return max(clock for engine_id, clock in self._clocks.items() if model in self._models[engine_id])
 
     def _take(self, owner_id: OwnerId, model: str) -> Job:
         waiting = self._waiting[owner_id]

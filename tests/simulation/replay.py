@@ -52,7 +52,7 @@ class World:
         cluster = Cluster(Fifo() if scheduler == FIFO else PureAffinity(), gpus, hints(self.models))
         learning = Learning(cluster.hints, lambda: cluster.now)
         if scheduler == FAIR:
-            cluster.queue = FairQueue(self._accounts(), learning.estimates)
+            cluster.queue = FairQueue(self._accounts(), gpus, learning.estimates)
         cluster.ended = learning.ran
         for gpu, since, until in self.absences:
             cluster.absent(gpus[gpu], since, until)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.eta import eta
 from tests.simulation.measures import Target, jain
-from tests.simulation.scenarios import backlogged, light_users, light_waits, reloads, unloaded_model
+from tests.simulation.scenarios import backlogged, light_users, light_waits, reloads, separate_pools, unloaded_model
 
 SEEDS = (0,)
 
@@ -16,6 +16,10 @@ def assert_met(measures):
 
 def test_light_users_wait_less_than_two_service_times_beside_a_hot_one():
     assert_met(light_users([light_waits(seed) for seed in range(3)]))
+
+
+def test_gpus_that_share_no_model_with_them_do_not_make_light_users_wait():
+    assert_met(separate_pools(range(3)))
 
 
 def test_owners_that_always_want_more_get_equal_gpu_seconds_for_equal_weight():

@@ -68,7 +68,7 @@ def _check(options: argparse.Namespace) -> int:
         try:
             return _check_on(engine, options.comfyui, models)
         except EngineTooOld as error:
-            print(f"ComfyUI {error.detail} at {options.comfyui} is too old: 0.25.0 or newer is needed.")
+            print(f"{options.comfyui}: {error.detail}")
         except EngineUnavailable as error:
             print(_COMPLAINTS.get(error.kind, _NO_ANSWER).format(url=options.comfyui))
         return 1

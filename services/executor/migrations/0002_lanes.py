@@ -1,4 +1,4 @@
-"""Heads of the queue, what is learnt, and what workers tell of themselves."""
+"""Heads of the queue, a clock for each engine, what is learnt, and what workers tell of themselves."""
 
 from alembic import op
 
@@ -65,3 +65,6 @@ def upgrade() -> None:
             CONSTRAINT estimates_key UNIQUE NULLS NOT DISTINCT (kind, model, engine_id, size)
         )
     """)
+    op.execute("CREATE TABLE clocks (engine_id uuid PRIMARY KEY, v double precision NOT NULL)")
+    op.execute("INSERT INTO clocks (engine_id, v) SELECT engine_id, v FROM workers, fair_share_clock")
+    op.execute("DROP TABLE fair_share_clock")

@@ -9,27 +9,53 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql as pg
 
 from services.executor.domain import EngineId, JobId, OwnerId, State
-from services.executor.fairshare import MOST_LAG, Account, Head
-from services.executor.store.tables import fair_share_clock, jobs, lanes, owners
+from services.executor.fairshare import Account, Head
+from services.executor.store.tables import clocks, jobs, lanes, owners, workers
+
+reported = workers.alias("reported")
 
 HEADS = 16
 """Heads looked at for each model: as many workers may claim at once before one of them has to look again."""
 
 
-def lock_account(tx: Connection, owner_id: OwnerId) -> tuple[Account, float]:
-    """The owner's account, locked, and the clock V; made if need be. Lock a job before its owner, never after."""
-    clock = sa.select(fair_share_clock.c.v).scalar_subquery()
-    query = sa.select(owners, clock.label("v")).where(owners.c.id == owner_id).with_for_update(of=owners)
+def lock_account(tx: Connection, owner_id: OwnerId) -> Account:
+    """The owner's account, locked; made if need be. Lock a job before its owner, never after."""
+    query = sa.select(owners).where(owners.c.id == owner_id).with_for_update()
     row = tx.execute(query).first()
     if row is None:
         tx.execute(pg.insert(owners).values(id=owner_id, vtime=0).on_conflict_do_nothing())
         row = tx.execute(query).one()
-    return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap), float(row.v)
+    return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap)
 
 
-def advance_clock(tx: Connection, v: float) -> None:
-    """Raise V; it never falls, whoever commits last."""
-    tx.execute(sa.update(fair_share_clock).where(fair_share_clock.c.v < v).values(v=v))
+def get_clock(tx: Connection, engine_id: EngineId) -> float:
+    """V of an engine; of one that has claimed nothing yet the largest of those that share a model with it."""
+    return float(tx.execute(sa.select(_clock_of(engine_id))).scalar_one())
+
+
+def arrival_clock(tx: Connection, model: str) -> float:
+    """Where an owner arrives with a job of the model: the largest V of the engines that have it."""
+    return float(
+        tx.execute(sa.select(sa.func.coalesce(_largest_clock(workers.c.models.contains([model])), 0.0))).scalar_one()
+    )
+
+
+def advance_clock(tx: Connection, engine_id: EngineId, v: float) -> None:
+    """Raise an engine's V; it never falls, whoever commits last."""
+    insert = pg.insert(clocks).values(engine_id=engine_id, v=v)
+    is_later = clocks.c.v < insert.excluded.v
+    tx.execute(insert.on_conflict_do_update(index_elements=[clocks.c.engine_id], set_={"v": v}, where=is_later))
+
+
+def _clock_of(engine_id: EngineId) -> sa.ColumnElement[float]:
+    own = sa.select(clocks.c.v).where(clocks.c.engine_id == engine_id).scalar_subquery()
+    models = sa.select(reported.c.models).where(reported.c.engine_id == engine_id).scalar_subquery()
+    return sa.func.coalesce(own, _largest_clock(workers.c.models.overlap(models)), 0.0)
+
+
+def _largest_clock(which: sa.ColumnElement[bool]) -> sa.ScalarSelect[float]:
+    query = sa.select(sa.func.max(clocks.c.v)).join(workers, workers.c.engine_id == clocks.c.engine_id)
+    return query.where(which).scalar_subquery()
 
 
 def has_waiting(tx: Connection, owner_id: OwnerId) -> bool:
@@ -86,8 +112,8 @@ def save_account(tx: Connection, account: Account, model: str | None, cap: int |
     tx.execute(_SAVE_ACCOUNT, values)
 
 
-def heads(tx: Connection, models: Collection[str]) -> tuple[list[Head], float]:
-    """Of each model the heads with the smallest starts, and the clock V. Reads as much, however long the queue is."""
+def heads(tx: Connection, models: Collection[str], engine_id: EngineId) -> tuple[list[Head], float]:
+    """Of each model the heads with the smallest starts, and the V of the engine. Reads as much of any queue."""
     names = sa.func.unnest(sa.cast(sorted(models), sa.ARRAY(sa.Text))).table_valued("name").render_derived(name="asked")
     first = (
         sa.select(lanes)
@@ -96,8 +122,9 @@ def heads(tx: Connection, models: Collection[str]) -> tuple[list[Head], float]:
         .limit(HEADS)
         .lateral("head")
     )
-    clock = sa.select(fair_share_clock.c.v).scalar_subquery()
-    query = sa.select(first, jobs.c.created_at, clock.label("v")).select_from(names).join(first, sa.true())
+    query = (
+        sa.select(first, jobs.c.created_at, _clock_of(engine_id).label("v")).select_from(names).join(first, sa.true())
+    )
     rows = tx.execute(query.join(jobs, jobs.c.id == first.c.job_id)).all()
     found = [Head(JobId(row.job_id), row.model, row.vtime, row.queue_number, row.created_at) for row in rows]
     return found, float(rows[0].v) if rows else 0.0
@@ -133,8 +160,7 @@ def unfinished(tx: Connection) -> list[QueuedJob]:
     is_waiting = jobs.c.engine_id.is_(None)
     share = sa.case((is_waiting, jobs.c.cost / owners.c.weight), else_=0.0)
     before_own = sa.func.sum(share).over(partition_by=jobs.c.owner_id, order_by=jobs.c.queue_number) - share
-    clock = sa.select(fair_share_clock.c.v - MOST_LAG).scalar_subquery()
-    start = sa.func.greatest(owners.c.vtime, clock) + before_own
+    start = owners.c.vtime + before_own
     query = (
         sa.select(
             jobs.c.id,

@@ -75,10 +75,10 @@ lanes = sa.Table(
 )
 sa.Index("lanes_order", lanes.c.model, lanes.c.vtime, lanes.c.queue_number, postgresql_where=lanes.c.is_open)
 
-fair_share_clock = sa.Table(
-    "fair_share_clock",
+clocks = sa.Table(
+    "clocks",
     metadata,
-    sa.Column("only_row", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("engine_id", sa.Uuid, primary_key=True),
     sa.Column("v", sa.Double, nullable=False),
 )
 
@@ -86,7 +86,7 @@ workers = sa.Table(
     "workers",
     metadata,
     sa.Column("engine_id", sa.Uuid, primary_key=True),
-    sa.Column("models", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("models", pg.ARRAY(sa.Text), nullable=False),
     sa.Column("missing", pg.JSONB, nullable=False),
     sa.Column("loaded_model", sa.Text, nullable=False),
     sa.Column("is_loading", sa.Boolean, nullable=False),
