@@ -163,7 +163,7 @@ def test_an_old_comfyui_is_refused_with_a_sentence(check):
     with answering({"system": {"comfyui_version": "0.24.9"}, "devices": []}) as url:
         answer = check("--comfyui", url)
     assert answer.code == 1
-    assert answer.out.splitlines()[1:] == [f"ComfyUI 0.24.9 at {url} is too old: 0.25.0 or newer is needed."]
+    assert answer.out.splitlines()[1:] == [f"{url}: ComfyUI 0.25.0 or newer is needed, and this is 0.24.9."]
 
 
 def test_something_else_than_comfyui_is_told_so(check):
