@@ -1,13 +1,13 @@
 """Which job a slot takes next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from services.executor import store
-from services.executor.domain import EngineId, Job, NotClaimable, PromptId
+from services.executor.domain import EngineId, Job, JobId, NotClaimable, PromptId
 from services.executor.estimates import Estimates
 from services.executor.fairshare import Head, handicap, in_order
 from services.executor.ledger import Ledger
@@ -40,11 +40,16 @@ class Claims:
         self._lease = lease
         self._clock = clock
 
-    def adopt(self) -> Job | None:
-        """A job whose worker died and whose run may still go on this engine."""
+    def adopt(self, in_hand: Collection[JobId] = ()) -> Job | None:
+        """A job whose worker died and whose run may still go on this engine.
+
+        `in_hand`: jobs that this worker is not done with; of a lost lease it may be about to learn.
+        """
         with self._database.transaction() as tx:
             now = self._clock()
             for job_id in store.adoptable(tx, self._engine_id, now):
+                if job_id in in_hand:
+                    continue
                 job = store.lock_unless_taken(tx, job_id)
                 try:
                     adopted = job and job.adopt(self._engine_id, now, self._lease)

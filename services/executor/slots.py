@@ -8,7 +8,7 @@ import structlog
 from services.executor.attempt import Painter
 from services.executor.bell import Bell
 from services.executor.claims import Claims
-from services.executor.domain import Job
+from services.executor.domain import Job, JobId
 from services.executor.registration import Registration
 from services.runtime.errors import DependencyUnavailable
 
@@ -35,7 +35,7 @@ class Slots:
         self._painter = painter
         self._bell = bell
         self._free = threading.Semaphore(SLOTS)
-        self._held = 0
+        self._held: list[JobId] = []
         self._claiming = threading.Lock()
         self._stopping = threading.Event()
         self._looker = threading.Thread(target=self._look_on, name="look", daemon=True)
@@ -66,7 +66,8 @@ class Slots:
         found nothing lets it be, or else two could call each other for ever.
         """
         if not self._free.acquire(blocking=False):
-            self._call_whoever_is_idle(model)
+            if not is_call:
+                self._call_whoever_is_idle(model)
             return
         try:
             job = self._claim()
@@ -79,7 +80,8 @@ class Slots:
             self._free.release()
 
     def _look_on(self) -> None:
-        """Look every now and then, and shortly before a run ends."""
+        """Look at once, then every now and then, and shortly before a run ends."""
+        self._begin_look()
         looked_ahead_of = None
         while not self._stopping.is_set():
             ends_at = self._painter.ends_at()
@@ -91,10 +93,13 @@ class Slots:
                 continue
             if pause < LOOK_SECONDS:
                 looked_ahead_of = ends_at
-            if self._free.acquire(blocking=False):
-                thread = threading.Thread(target=self._look, name="slot")
-                self._lookers = {known for known in self._lookers if known.is_alive()} | {thread}
-                thread.start()
+            self._begin_look()
+
+    def _begin_look(self) -> None:
+        if self._free.acquire(blocking=False):
+            thread = threading.Thread(target=self._look, name="slot")
+            self._lookers = {known for known in self._lookers if known.is_alive()} | {thread}
+            thread.start()
 
     def _look(self) -> None:
         try:
@@ -109,9 +114,7 @@ class Slots:
             return None
         try:
             with self._claiming:
-                job = self._claims.adopt()
-                self._held += job is not None
-                return job
+                return self._took(self._claims.adopt(self._held))
         except DependencyUnavailable as error:
             log.warning("nothing adopted", error=str(error))
             return None
@@ -121,7 +124,7 @@ class Slots:
             self._painter.paint(job)
         finally:
             with self._claiming:
-                self._held -= 1
+                self._held.remove(job.id)
 
     def _claim(self) -> Job | None:
         """One claim at a time, so that the second slot knows what the first one has."""
@@ -129,15 +132,19 @@ class Slots:
             return None
         try:
             with self._claiming:
-                models = self._registration.claimable(self._held)
+                models = self._registration.claimable(len(self._held))
                 if not models or (self._held and not self._is_end_near()):
                     return None
-                job = self._claims.claim(models, loaded=self._registration.loaded_model, ahead=self._held > 0)
-                self._held += job is not None
-                return job
+                loaded = self._registration.loaded_model
+                return self._took(self._claims.claim(models, loaded=loaded, ahead=bool(self._held)))
         except DependencyUnavailable as error:
             log.warning("nothing claimed", error=str(error))
             return None
+
+    def _took(self, job: Job | None) -> Job | None:
+        if job is not None:
+            self._held.append(job.id)
+        return job
 
     def _call_whoever_is_idle(self, model: str) -> None:
         try:
