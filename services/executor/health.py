@@ -31,7 +31,9 @@ class Health:
         return Health()
 
     def fail(self, job_id: JobId, now: datetime) -> "Health":
-        """A run failed in a way that may be the engine's fault."""
+        """A run failed in a way that may be the engine's fault. In quarantine it is one that had begun before it."""
+        if self.is_quarantined(now):
+            return self
         failed = self.failed | {job_id}
         if len(failed) < FAILURES and self.until is None:
             return replace(self, failed=failed)
