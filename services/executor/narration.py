@@ -1,6 +1,7 @@
 """What one run tells while it goes on: to watchers, to the worker's report, and to the estimates."""
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 from services.executor.domain import Job
@@ -10,8 +11,11 @@ from services.executor.events import Publisher
 from services.executor.learning import Learning
 from services.executor.registration import Registration
 
-EVENTS_SECONDS = 0.2
-"""At most five progress events and five previews a second and job: more than that nobody can see."""
+MOST_EVENTS = 5
+"""Progress events, and previews, of a job in any one second: more than that nobody can see."""
+
+EVENTS_SECONDS = 0.25
+"""Between two of them, which leaves room for one more: a sampler's last step, that is told as it comes."""
 
 
 class Narration:
@@ -38,7 +42,7 @@ class Narration:
         self._learning = learning
         self._publisher = publisher
         self._start = start
-        self._told_at: dict[type[RunEvent], float] = {}
+        self._told_at: dict[type[RunEvent], deque[float]] = defaultdict(lambda: deque(maxlen=MOST_EVENTS))
         self._began_at: float | None = None
         self._ended_at: float | None = None
         self._has_loaded = False
@@ -54,10 +58,7 @@ class Narration:
                 self._registration.loading(True)
             case Progress() | Preview():
                 self._registration.loading(False)
-                now = time.monotonic()
-                is_last = isinstance(event, Progress) and event.step == event.steps
-                if is_last or now - self._told_at.get(type(event), 0.0) >= EVENTS_SECONDS:
-                    self._told_at[type(event)] = now
+                if self._is_due(event):
                     self._tell(event)
 
     def lesson(self) -> tuple[Key, float] | None:
@@ -84,6 +85,16 @@ class Narration:
         self.ends_at = self._began_at + seconds
         self._registration.running(job.model)
         self._start()
+
+    def _is_due(self, event: Progress | Preview) -> bool:
+        now, told_at = time.monotonic(), self._told_at[type(event)]
+        is_last = isinstance(event, Progress) and event.step == event.steps
+        if told_at and now - told_at[-1] < EVENTS_SECONDS and not is_last:
+            return False
+        if len(told_at) == MOST_EVENTS and now - told_at[0] < 1:
+            return False
+        told_at.append(now)
+        return True
 
     def _tell(self, event: Progress | Preview) -> None:
         match event:
