@@ -16,6 +16,7 @@ from services.executor.engine.folder import ModelFolder
 from services.executor.health import Health
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
+from services.runtime.logs import describe
 
 log = structlog.get_logger()
 
@@ -82,6 +83,7 @@ class Registration:
 
     def start(self) -> None:
         """Report once, then go on in the background."""
+        self._remember()
         self._report()
         self._thread.start()
 
@@ -125,7 +127,22 @@ class Registration:
         while not self._stopping:
             self._news.wait(REPORT_SECONDS)
             self._news.clear()
-            self._report()
+            try:
+                self._report()
+            except Exception as error:  # noqa: BLE001 - a worker that reports no more counts as away for ever
+                log.error("worker not reported", **describe(error))  # noqa: TRY400 - as everywhere
+
+    def _remember(self) -> None:
+        """Go on from this engine's last report: both may be starting, and meanwhile its models are not gone."""
+        try:
+            with self._database.transaction() as tx:
+                workers = store.list_workers(tx, self._clock())
+        except DependencyUnavailable as error:
+            log.warning("last report not read", error=str(error))
+            return
+        for worker in workers:
+            if worker.engine_id == self._engine_id:
+                self._models, self._missing = worker.models, dict(worker.missing)
 
     def _report(self) -> None:
         try:
@@ -171,9 +188,10 @@ class Registration:
     def _look(self) -> str:
         """What is wrong with the engine, in a sentence; "" if it is well. Raises EngineError."""
         self._info = self._engine.probe()
-        if self._is_stalled and self._engine.queue_length() > 0:  # a new process has an empty queue
-            return _STALLED
-        self._is_stalled = False
+        if self._is_stalled:
+            if self._engine.queue_length() > 0:  # a new process has an empty queue
+                return _STALLED
+            self._is_stalled = False
         if self._engine.connections != self._connections:  # it may have been restarted
             self._connections = self._engine.connections
             self._loaded_model, self._is_loading = "", False
