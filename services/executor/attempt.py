@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -70,6 +71,7 @@ class Painter:
         self._max_attempts = max_attempts
         self._clock = clock
         self._narrations: set[Narration] = set()
+        self._strays: deque[Job] = deque()
         self.began = threading.Event()
         """Set whenever a run begins."""
 
@@ -95,8 +97,10 @@ class Painter:
                 self._after(job, ended, narration)
             except LeaseLost:
                 log.warning("attempt lost its lease")
+                self._strays.append(job)
             except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
                 log.error("attempt left to its lease", **describe(error))  # noqa: TRY400 - the text may hold the prompt
+                self._strays.append(job)
 
     def discard(self, job: Job) -> None:
         """Delete what a job that ended without success has stored. Raises DependencyUnavailable."""
@@ -104,12 +108,27 @@ class Painter:
         with self._database.transaction() as tx:
             store.discarded(tx, job.id)
 
+    def clear_strays(self) -> None:
+        """Stop and forget the runs of lost leases, once they are nobody's. Raises DependencyUnavailable."""
+        for stray in list(self._strays):
+            with self._database.transaction() as tx:
+                job = store.get_job(tx, stray.id)
+            assert job is not None, "a job is never deleted"
+            assert stray.lease is not None
+            if job.lease is None or job.lease.prompt_id != stray.lease.prompt_id:
+                self.interrupt(stray)
+                self._engine.forget(stray.lease.prompt_id)
+            elif job.lease_epoch == stray.lease_epoch:
+                continue  # the run may still be adopted
+            self._strays.remove(stray)
+
     def _attempt(self, hold: Hold, narration: Narration) -> Job:
         """Raises LeaseLost."""
         self._narrations.add(narration)
         try:
             pictures = self._run(hold, narration)
             narration.end()
+            hold.end()
             for index, picture in enumerate(pictures):
                 self._store(hold, index, picture)
         except (EngineError, PictureRefused, PictureUnwanted) as error:
@@ -132,12 +151,14 @@ class Painter:
     def _verdict(self, hold: Hold, error: Exception) -> Event:
         """What an error makes of the job."""
         match error:
-            case RunInterrupted() | PictureUnwanted() if self._is_cancel_requested(hold):
+            case PictureUnwanted():
+                return lambda job: job.cancel(hold.epoch, self._clock())
+            case RunInterrupted() if self._is_cancel_requested(hold):
                 return lambda job: job.cancel(hold.epoch, self._clock())
             case RunAbandoned() if not hold.timed_out:  # this process is going down
                 self.interrupt(hold.job)
                 return lambda job: job.give_back(hold.epoch, self._clock())
-            case EngineUnavailable(kind="unreachable"):  # nothing was sent: no fault of the job
+            case EngineUnavailable(kind="unreachable") if hold.job.state is State.PENDING:  # no fault of the job
                 self._registration.suspect()
                 return lambda job: job.give_back(hold.epoch, self._clock())
             case RunLost():
@@ -171,19 +192,25 @@ class Painter:
         return self._engine.run(prompt_id, graph, output_node=model.output_node, on_event=narration, stop=hold.stop)
 
     def _store(self, hold: Hold, index: int, picture: bytes) -> None:
-        """Hand a picture over, however long results is away. Raises RunAbandoned when the run is told to stop."""
+        """Hand a picture over, however long results is away.
+
+        Raises RunAbandoned when the run is told to stop, PictureUnwanted or PictureRefused.
+        """
         while True:
             try:
                 return self._pictures.store(hold.job, index, picture)
             except DependencyUnavailable as error:
                 log.warning("picture not stored yet", error=str(error))
+                if hold.cancel_requested:
+                    raise PictureUnwanted from error
                 if hold.stop.wait(RETRY_SECONDS):
                     raise RunAbandoned("abandoned") from error
 
     def _start(self, hold: Hold) -> None:
         """The engine began. Raises LeaseLost."""
+        hold.begin()
         self.began.set()
-        self._write(hold, lambda job: job.start(hold.epoch, self._clock()))
+        hold.job = self._write(hold, lambda job: job.start(hold.epoch, self._clock()))
 
     def interrupt(self, job: Job) -> None:
         """Stop the job's run, if the engine still has it and answers."""

@@ -1,5 +1,6 @@
 """Keeping leases: renewed once a second, given up when they cannot be."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from services.executor import store
 from services.executor.domain import Job
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
+from services.runtime.logs import describe
 
 log = structlog.get_logger()
 
@@ -22,11 +24,16 @@ WATCH_SECONDS = 0.2
 
 @dataclass(eq=False)
 class Hold:
-    """A job in this worker's hands. `stop` ends its run; the flags say why. Times are monotonic seconds."""
+    """A job in this worker's hands. `stop` ends its run; the flags say why. Times are monotonic seconds.
+
+    `job` is as the worker last wrote it. A run may take `run_limit` seconds, and its clock runs only while the engine
+    paints: not while it waits there for the run before it, nor while its pictures wait for results.
+    """
 
     job: Job
     valid_until: float
-    ends_at: float
+    run_limit: float
+    ends_at: float = math.inf
     stop: threading.Event = field(default_factory=threading.Event)
     lost: bool = False
     timed_out: bool = False
@@ -35,6 +42,12 @@ class Hold:
     @property
     def epoch(self) -> int:
         return self.job.lease_epoch
+
+    def begin(self) -> None:
+        self.ends_at = time.monotonic() + self.run_limit
+
+    def end(self) -> None:
+        self.ends_at = math.inf
 
 
 class LeaseKeeper:
@@ -58,6 +71,7 @@ class LeaseKeeper:
         self._clock = clock
         self._interrupt = interrupt
         self._holds: set[Hold] = set()
+        self._abandons = False
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
@@ -82,10 +96,11 @@ class LeaseKeeper:
     @contextmanager
     def keep(self, job: Job) -> Iterator[Hold]:
         """Renew the lease of a job that was just claimed until the block ends."""
-        now = time.monotonic()
-        hold = Hold(job, now + self._length.total_seconds(), now + self._run_limit.total_seconds())
+        hold = Hold(job, time.monotonic() + self._length.total_seconds(), self._run_limit.total_seconds())
         with self._lock:
             self._holds.add(hold)
+            if self._abandons:
+                hold.stop.set()
         try:
             yield hold
         finally:
@@ -93,9 +108,11 @@ class LeaseKeeper:
                 self._holds.discard(hold)
 
     def abandon_all(self) -> None:
-        """End every run, so that its job is given back."""
-        for hold in self._held():
-            hold.stop.set()
+        """End every run, so that its job is given back; also one whose claim is still on its way."""
+        with self._lock:
+            self._abandons = True
+            for hold in self._holds:
+                hold.stop.set()
 
     def _held(self) -> list[Hold]:
         with self._lock:
@@ -105,7 +122,10 @@ class LeaseKeeper:
         while not self._stopping.wait(RENEW_SECONDS):
             for hold in self._held():
                 if not hold.lost:
-                    self._renew(hold)
+                    try:
+                        self._renew(hold)
+                    except Exception as error:  # noqa: BLE001 - the other leases depend on this thread
+                        log.error("lease not renewed", **describe(error))  # noqa: TRY400 - its text may be private
 
     def _renew(self, hold: Hold) -> None:
         asked_at = time.monotonic()

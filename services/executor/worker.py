@@ -26,24 +26,28 @@ from services.executor.slots import Slots
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
+from services.runtime.logs import describe
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 
 log = structlog.get_logger()
 
-DISCARD_SECONDS = 10.0
+SWEEP_SECONDS = 10.0
 
 
-def discard_on(database: Database, painter: Painter, stopping: threading.Event) -> None:
-    """Delete what jobs that ended without success have stored, where the first try could not."""
-    while not stopping.wait(DISCARD_SECONDS):
+def sweep_on(database: Database, painter: Painter, stopping: threading.Event) -> None:
+    """Delete what jobs that ended without success have stored, where the first try could not, and end stray runs."""
+    while not stopping.wait(SWEEP_SECONDS):
         try:
+            painter.clear_strays()
             with database.transaction() as tx:
                 jobs = store.to_discard(tx)
             for job in jobs:
                 painter.discard(job)
         except DependencyUnavailable as error:
-            log.warning("pictures not discarded yet", error=str(error))
+            log.warning("not swept", error=str(error))
+        except Exception as error:  # noqa: BLE001 - the next sweep may do better than none
+            log.error("not swept", **describe(error))  # noqa: TRY400 - its text may be private
 
 
 def main() -> None:
@@ -91,7 +95,7 @@ def main() -> None:
     keeper.start()
     slots.start()
     stopping = threading.Event()
-    sweeper = threading.Thread(target=discard_on, args=(database, painter, stopping), name="discard", daemon=True)
+    sweeper = threading.Thread(target=sweep_on, args=(database, painter, stopping), name="sweep", daemon=True)
     sweeper.start()
     liveness = None
     if settings.liveness_listen:

@@ -165,12 +165,12 @@ def test_a_processing_job_is_canceled_and_its_pictures_discarded(at):
 
 
 def test_a_cancel_that_comes_while_the_picture_is_stored_wins(at):
-    at.results.before_store.clear()
+    gate = at.results.hold_next()
     job_id = at.submit()
     while at.job(job_id).state != job_pb2.JOB_STATE_PROCESSING:
         time.sleep(0.02)
     at.cancel(job_id)
-    at.results.before_store.set()
+    gate.open()
     assert at.ended(job_id).state == job_pb2.JOB_STATE_CANCELED
     while job_id not in at.results.discarded:
         time.sleep(0.02)

@@ -22,6 +22,21 @@ from tests.serving import stand_in
 PROJECT = Path(__file__).parents[2]
 
 
+class Gate:
+    """Where one store is held up: `arrived` is set when it comes, `open` lets it go on."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self._opened = threading.Event()
+
+    def pass_through(self) -> None:
+        self.arrived.set()
+        assert self._opened.wait(60), "the test forgot to open it"
+
+    def open(self) -> None:
+        self._opened.set()
+
+
 class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
     """First write wins, as in results; `refuse` holds status codes for the next stores."""
 
@@ -29,13 +44,19 @@ class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
         self.pictures: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.discarded: set[str] = set()
         self.refuse: list[grpc.StatusCode] = []
-        self.before_store = threading.Event()
-        self.before_store.set()
+        self._gates: list[Gate] = []
+
+    def hold_next(self) -> Gate:
+        """Hold up the next store, before it changes anything."""
+        gate = Gate()
+        self._gates.append(gate)
+        return gate
 
     def StoreResult(self, request_iterator, context):
         header = next(request_iterator).header
         picture = b"".join(part.chunk for part in request_iterator)
-        self.before_store.wait(30)
+        if self._gates:
+            self._gates.pop(0).pass_through()
         if self.refuse:
             context.abort(self.refuse.pop(0), "as the test asked")
         if header.task_id in self.discarded:
@@ -59,7 +80,10 @@ def remembering_results() -> Iterator[tuple[str, RememberingStore]]:
 class WorkerProcess:
     """Start, kill and restart one worker; it keeps its engine id."""
 
-    def __init__(self, *, database_url: str, redis_url: str, results_address: str, comfyui_url: str) -> None:
+    def __init__(
+        self, *, database_url: str, redis_url: str, results_address: str, comfyui_url: str, **settings: str
+    ) -> None:
+        """`settings`: more of the environment."""
         self.engine_id: UUID = uuid4()
         self._environment = {
             **os.environ,
@@ -74,6 +98,7 @@ class WorkerProcess:
             "COMFYUI_URL": comfyui_url,
             "SERVICE_KEY_WORKER": seed("worker"),
             "LOG_FORMAT": "console",
+            **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,9 +109,10 @@ class WorkerProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
+        """`settings`: of the environment, for this start alone."""
         command = [sys.executable, "-m", "services.executor.worker"]
-        self._process = subprocess.Popen(command, env=self._environment, cwd=PROJECT)
+        self._process = subprocess.Popen(command, env=self._environment | settings, cwd=PROJECT)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -95,6 +121,10 @@ class WorkerProcess:
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""
+        self.signal(signal.SIGTERM)
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
         return self._process.wait(30)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
