@@ -41,8 +41,13 @@ class RunningExecutor:
 
 
 @pytest.fixture
-def database(fresh_database) -> Iterator[Database]:
-    database = Database(fresh_database("executor"))
+def database_url(fresh_database) -> str:
+    return fresh_database("executor")
+
+
+@pytest.fixture
+def database(database_url) -> Iterator[Database]:
+    database = Database(database_url)
     yield database
     database.close()
 

@@ -15,7 +15,6 @@ from services.executor.domain import MOST_ADOPTIONS, EngineId, FailureReason, No
 from services.executor.estimates import Estimates
 from services.executor.leases import LeaseKeeper
 from services.executor.ledger import Ledger
-from services.runtime.database import Database
 from tests.executor.builders import a_job, a_spec
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import LEASE, in_thread, now, until, worker_parts
@@ -37,18 +36,6 @@ def results():
     with remembering_results() as (address, results):
         results.address = address
         yield results
-
-
-@pytest.fixture
-def database_url(fresh_database):
-    return fresh_database("executor")
-
-
-@pytest.fixture
-def database(database_url):
-    database = Database(database_url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ class Gate:
 class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
     """First write wins, as in results; `refuse` holds status codes for the next stores."""
 
+    is_away = False
+
     def __init__(self) -> None:
         self.pictures: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.discarded: set[str] = set()
@@ -57,6 +59,8 @@ class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
         picture = b"".join(part.chunk for part in request_iterator)
         if self._gates:
             self._gates.pop(0).pass_through()
+        if self.is_away:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         if self.refuse:
             context.abort(self.refuse.pop(0), "as the test asked")
         if header.task_id in self.discarded:
@@ -65,6 +69,8 @@ class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
         return pb.StoreResultResponse(result=result_pb2.Result(task_id=header.task_id, index=header.index))
 
     def DiscardResults(self, request, context):
+        if self.is_away:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         self.discarded.add(request.task_id)
         self.pictures.pop(request.task_id, None)
         return pb.DiscardResultsResponse()
