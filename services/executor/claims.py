@@ -69,7 +69,7 @@ class Claims:
         for _ in range(ROUNDS):
             with self._database.transaction() as tx:
                 heads = self._heads(tx, models, loaded=loaded, ahead=ahead)
-                if not heads:
+                if not heads or store.is_drained(tx, self._engine_id):  # it hears of that with its next report only
                     return None
                 for head in heads:
                     if claimed := self._take(tx, head):

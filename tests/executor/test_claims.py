@@ -187,6 +187,15 @@ def test_an_operator_gives_one_owner_a_cap_of_its_own(database, claiming, queue)
     assert claim() is None
 
 
+def test_a_worker_that_was_drained_takes_nothing_though_it_has_not_heard_of_it(database, claiming, clock, queue):
+    queue(a_job())
+    an_idle_worker(database, clock, "sd15")
+    with database.transaction() as tx:
+        store.drain(tx, OTHER_ENGINE)
+    assert claiming(OTHER_ENGINE)() is None
+    assert claiming()()
+
+
 def test_a_run_is_adopted_by_its_own_engine_once_its_lease_has_expired(claiming, clock, queue):
     queue(a_job())
     claimed = claiming()()

@@ -32,7 +32,16 @@ from services.executor.store.queue import (
     waits,
 )
 from services.executor.store.tables import metadata
-from services.executor.store.workers import Orders, drain, held_jobs, idle_workers, list_workers, resume, save_worker
+from services.executor.store.workers import (
+    Orders,
+    drain,
+    held_jobs,
+    idle_workers,
+    is_drained,
+    list_workers,
+    resume,
+    save_worker,
+)
 
 __all__ = [
     "Orders",
@@ -56,6 +65,7 @@ __all__ = [
     "held_jobs",
     "idle_workers",
     "insert_job",
+    "is_drained",
     "keep_promises",
     "list_workers",
     "load_samples",

@@ -52,6 +52,10 @@ def resume(tx: Connection, engine_id: EngineId, now: datetime) -> Worker | None:
     return _order(tx, engine_id, {"drained": False, "resumed_at": now, "quarantined_until": None})
 
 
+def is_drained(tx: Connection, engine_id: EngineId) -> bool:
+    return bool(tx.execute(sa.select(workers.c.drained).where(workers.c.engine_id == engine_id)).scalar())
+
+
 def list_workers(tx: Connection, now: datetime) -> list[Worker]:
     """Those that are not forgotten, in order of engine id."""
     query = sa.select(workers).where(workers.c.seen_at > now - WORKER_MEMORY).order_by(workers.c.engine_id)
