@@ -66,7 +66,12 @@ def register_worker(database) -> Callable[..., None]:
 
 @contextmanager
 def serving(
-    database: Database, redis_url: str, *, pools: str = "", running_cap: int | None = None
+    database: Database,
+    redis_url: str,
+    *,
+    pools: str = "",
+    running_cap: int | None = None,
+    folder: ModelFolder = FOLDER,
 ) -> Iterator[RunningExecutor]:
     """One replica of the server."""
 
@@ -74,10 +79,10 @@ def serving(
         return datetime.now(UTC)
 
     publisher, bell = Publisher(redis_url), Bell(celery_app(redis_url))
-    ledger, learning = Ledger(running_cap), Learning(database, FOLDER)
+    ledger, learning = Ledger(running_cap), Learning(database, folder)
     executor = Executor(
         database=database,
-        folder=FOLDER,
+        folder=folder,
         pools=Pools(pools),
         ledger=ledger,
         estimates=learning.estimates,
@@ -85,7 +90,7 @@ def serving(
         bell=bell,
         clock=now,
     )
-    view = QueueView(database, learning.estimates, lambda: Pools(pools).among(FOLDER.models), now)
+    view = QueueView(database, learning.estimates, lambda: Pools(pools).among(folder.models), now)
     log = EventLog(redis_url)
     operators = Operators(database, ledger, now)
     server = executor_server(executor, operators, view, log, verifier("executor"), threads=database.connections)

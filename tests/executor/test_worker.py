@@ -1,12 +1,10 @@
 """A real worker process on sketch: from the queue to the stored picture, whatever dies meanwhile."""
 
-import itertools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from io import BytesIO
-from uuid import uuid4
 
 import grpc
 import httpx
@@ -17,56 +15,18 @@ from imagegen.executor.v1 import job_pb2, model_pb2
 from PIL import Image
 
 from services.runtime.database import Database
-from tests.executor.conftest import RunningExecutor, serving
+from tests.executor.conftest import serving
 from tests.executor.sketch_process import SketchProcess
-from tests.executor.worker_process import RememberingStore, WorkerProcess, remembering_results
-from tests.identities import as_service
+from tests.executor.worker_process import WorkerProcess, remembering_results
+from tests.executor.workshop import GENERATION, Workshop
 
 STEP_SECONDS = 0.15
-SEEDS = itertools.count(100)
-
-GENERATION = as_service("generation", "executor")
 
 
 @dataclass
-class Bench:
-    executor: RunningExecutor
-    results: RememberingStore
+class Bench(Workshop):
     sketch: SketchProcess
     worker: WorkerProcess
-
-    def submit(self, **changes) -> str:
-        spec = {"prompt": "a lighthouse", "width": 64, "height": 64, "steps": 4, "cfg": 7.0, "count": 1}
-        spec["seed"] = next(SEEDS)  # the engine does not run twice what it has in its cache
-        fields = {"job_id": str(uuid4()), "owner_id": str(uuid4()), "model": "sd15"}
-        for name, value in changes.items():
-            (spec if name in spec else fields)[name] = value
-        request = pb.SubmitJobRequest(**fields, spec=job_pb2.JobSpec(**spec))
-        return self.executor.stub.SubmitJob(request, metadata=GENERATION, timeout=5).job.id
-
-    def events(self, job_id: str) -> Iterator[pb.WatchJobResponse]:
-        return self.executor.stub.WatchJob(pb.WatchJobRequest(job_id=job_id), metadata=GENERATION, timeout=60)
-
-    def ended(self, job_id: str) -> job_pb2.Job:
-        """Wait for the end."""
-        for event in self.events(job_id):
-            last = event
-        return last.status if last.HasField("status") else last.snapshot
-
-    def until(self, job_id: str, kind: str) -> None:
-        """Wait for the first event of a kind."""
-        events = self.events(job_id)
-        while next(events).WhichOneof("event") != kind:
-            pass
-        events.cancel()
-
-    def cancel(self, job_id: str) -> None:
-        request = pb.CancelJobRequest(job_id=job_id, owner_id=str(uuid4()))
-        self.executor.stub.CancelJob(request, metadata=GENERATION, timeout=5)
-
-    def job(self, job_id: str) -> job_pb2.Job:
-        request = pb.BatchGetJobsRequest(job_ids=[job_id])
-        return self.executor.stub.BatchGetJobs(request, metadata=GENERATION, timeout=5).jobs[0]
 
     def fail_next(self, fault: str, times: int = 1) -> None:
         """The engine's next sampler runs end in that fault."""
