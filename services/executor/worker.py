@@ -1,10 +1,13 @@
 """A worker: one process, one ComfyUI. `python -m services.executor.worker`."""
 
+import os
+import signal
 import threading
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from celery import signals
+from celery.worker import state as celery_state
 
 from services.executor import store
 from services.executor.attempt import Painter
@@ -50,6 +53,25 @@ def sweep_on(database: Database, painter: Painter, stopping: threading.Event) ->
             log.error("not swept", **describe(error))  # noqa: TRY400 - its text may be private
 
 
+def stop_on_sigterm(slots: Slots, keeper: LeaseKeeper, grace_seconds: float) -> None:
+    """Claim nothing more then, and give back what has not ended within the grace."""
+
+    def stop_claiming(**_: object) -> None:
+        log.info("stopping", grace_seconds=grace_seconds)
+        slots.stop_claiming()
+        timer = threading.Timer(grace_seconds, keeper.abandon_all)
+        timer.daemon = True
+        timer.start()
+
+    def stop_early(*_: object) -> None:
+        """Until Celery has a handler of its own, and jobs may be held before: it stops as soon as it has started."""
+        stop_claiming()
+        celery_state.should_stop = os.EX_OK
+
+    signal.signal(signal.SIGTERM, stop_early)
+    signals.worker_shutting_down.connect(stop_claiming, weak=False)
+
+
 def main() -> None:
     start_process("worker")
     settings, queue = WorkerSettings(), QueueSettings()
@@ -92,6 +114,7 @@ def main() -> None:
         engine_id, database=database, ledger=ledger, estimates=learning.estimates, lease=queue.lease, clock=clock
     )
     slots = Slots(claims, registration, painter, bell)
+    stop_on_sigterm(slots, keeper, settings.stop_grace_seconds)
     keeper.start()
     slots.start()
     stopping = threading.Event()
@@ -103,15 +126,6 @@ def main() -> None:
             settings.liveness_listen,
             {"/engine": lambda: not registration.is_stalled, "/worker": lambda: keeper.is_alive and slots.is_alive},
         )
-
-    def stop_claiming(**_: object) -> None:
-        log.info("stopping", grace_seconds=settings.stop_grace_seconds)
-        slots.stop_claiming()
-        timer = threading.Timer(settings.stop_grace_seconds, keeper.abandon_all)
-        timer.daemon = True
-        timer.start()
-
-    signals.worker_shutting_down.connect(stop_claiming, weak=False)
     if settings.ready_file:
         settings.ready_file.touch()
     Hearing(app, engine_id, slots, lambda: registration.models).run()

@@ -78,7 +78,7 @@ class Two(Workshop):
         self.executor.executor.expire_leases(timedelta(seconds=2), 4)
 
     def are_able(self) -> bool:
-        workers = [self.worker(hand.id) for hand in (self.able, self.narrow)]
+        workers = [self.report_of(hand.id) for hand in (self.able, self.narrow)]
         return all(worker and worker.is_able(now()) for worker in workers)
 
 
@@ -159,23 +159,23 @@ def test_nobody_waits_while_somebody_able_is_idle(two):
 def test_idle_workers_share_by_what_they_have_loaded(two):
     """The able one could paint both; it leaves sd15 to the one that has it in memory."""
     two.drain(two.narrow.id)
-    until(lambda: two.worker(two.narrow.id).standing(now()) is Standing.DRAINED)
+    until(lambda: two.report_of(two.narrow.id).standing(now()) is Standing.DRAINED)
     assert two.painted_by(model="sdxl") == two.able.id
     two.resume(two.narrow.id)
     two.drain(two.able.id)
     assert two.painted_by() == two.narrow.id
     two.resume(two.able.id)
-    until(lambda: two.are_able() and two.worker(two.able.id).loaded_model == "sdxl")
+    until(lambda: two.are_able() and two.report_of(two.able.id).loaded_model == "sdxl")
     assert [two.painted_by() for _ in range(3)] == [two.narrow.id] * 3
 
 
 def test_a_drained_worker_finishes_what_it_holds_and_takes_nothing(two):
     two.drain(two.able.id)
-    until(lambda: two.worker(two.able.id).standing(now()) is Standing.DRAINED)
+    until(lambda: two.report_of(two.able.id).standing(now()) is Standing.DRAINED)
     held = two.submit(steps=30)
     two.until(held, "progress")
     two.drain(two.narrow.id)
-    until(lambda: two.worker(two.narrow.id).standing(now()) is Standing.DRAINED)
+    until(lambda: two.report_of(two.narrow.id).standing(now()) is Standing.DRAINED)
     waiting = two.submit()
     assert two.ended(held).state == COMPLETED
     assert two.row(waiting).lease_epoch == 0
@@ -218,11 +218,11 @@ def test_with_worker_and_engine_dead_another_paints_anew(two):
 def test_a_job_of_an_engine_that_paints_no_longer_is_painted_by_another(two):
     """Its HTTP answers; nothing but a restart, for which its liveness probe asks, brings it back."""
     two.drain(two.narrow.id)
-    until(lambda: two.worker(two.narrow.id).standing(now()) is Standing.DRAINED)
+    until(lambda: two.report_of(two.narrow.id).standing(now()) is Standing.DRAINED)
     two.able.fail_next("zombie")
     job_id = two.submit()
-    until(lambda: not two.worker(two.able.id).is_well)
-    assert two.worker(two.able.id).problem.startswith("The engine answers but paints no longer")
+    until(lambda: not two.report_of(two.able.id).is_well)
+    assert two.report_of(two.able.id).problem.startswith("The engine answers but paints no longer")
     assert httpx.get(f"http://{two.able.liveness}/engine").status_code == 503
     assert httpx.get(f"http://{two.able.liveness}/worker").status_code == 200
     two.resume(two.narrow.id)
@@ -236,11 +236,11 @@ def test_a_job_of_an_engine_that_paints_no_longer_is_painted_by_another(two):
 
 def test_jobs_of_an_engine_that_fails_again_and_again_go_to_another(two):
     two.drain(two.narrow.id)
-    until(lambda: two.worker(two.narrow.id).standing(now()) is Standing.DRAINED)
+    until(lambda: two.report_of(two.narrow.id).standing(now()) is Standing.DRAINED)
     two.able.fail_next("oom", 4)  # it may have begun a fourth one by then
     jobs = [two.submit() for _ in range(6)]
-    until(lambda: two.worker(two.able.id).standing(now()) is Standing.QUARANTINED)
-    assert two.worker(two.able.id).problem == "Its runs failed again and again."
+    until(lambda: two.report_of(two.able.id).standing(now()) is Standing.QUARANTINED)
+    assert two.report_of(two.able.id).problem == "Its runs failed again and again."
     two.resume(two.narrow.id)
     ended = [two.ended(job_id) for job_id in jobs]
     assert {job.state for job in ended} == {COMPLETED}
@@ -253,7 +253,7 @@ def test_jobs_of_an_engine_that_fails_again_and_again_go_to_another(two):
 def test_a_model_that_is_dropped_in_the_folder_is_painted_without_any_restart(two):
     for path in MODELS.glob("sdxl-turbo.*"):
         shutil.copy(path, two.models_dir)
-    until(lambda: "sdxl-turbo" in two.worker(two.able.id).models)
+    until(lambda: "sdxl-turbo" in two.report_of(two.able.id).models)
     until(lambda: "sdxl-turbo" in two.executor.executor.models()[0])
     assert two.painted_by(model="sdxl-turbo", width=512, height=512, steps=1, cfg=1.0) == two.able.id
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from io import BytesIO
+from uuid import uuid4
 
 import grpc
 import httpx
@@ -14,11 +15,13 @@ from imagegen.executor.v1 import executor_service_pb2 as pb
 from imagegen.executor.v1 import job_pb2, model_pb2
 from PIL import Image
 
+from services.executor.domain import State
 from services.runtime.database import Database
 from tests.executor.conftest import serving
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_process import WorkerProcess, remembering_results
 from tests.executor.workshop import GENERATION, Workshop
+from tests.tcp_proxy import TcpProxy
 
 STEP_SECONDS = 0.15
 
@@ -27,14 +30,15 @@ STEP_SECONDS = 0.15
 class Bench(Workshop):
     sketch: SketchProcess
     worker: WorkerProcess
+    redis: TcpProxy
 
     def fail_next(self, fault: str, times: int = 1) -> None:
         """The engine's next sampler runs end in that fault."""
         httpx.post(f"{self.sketch.url}/sketch/faults", json={"kind": fault, "times": times}).raise_for_status()
 
-    def runs(self) -> int:
-        """How many prompts the engine has run since it started."""
-        return httpx.get(f"{self.sketch.url}/api/jobs").json()["pagination"]["total"]
+    def run_ids(self) -> list[str]:
+        """The prompts that the engine holds or remembers."""
+        return [job["id"] for job in httpx.get(f"{self.sketch.url}/api/jobs").json()["jobs"]]
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +49,22 @@ def at(databases, valkey) -> Iterator[Bench]:
         database = running.enter_context(closing(Database(database_url)))
         executor = running.enter_context(serving(database, valkey))
         address, results = running.enter_context(remembering_results())
+        redis_network = running.enter_context(TcpProxy(valkey.removeprefix("redis://").removesuffix("/0")))
         sketch = running.enter_context(SketchProcess(step_seconds=STEP_SECONDS))
         worker = running.enter_context(
-            WorkerProcess(database_url=database_url, redis_url=valkey, results_address=address, comfyui_url=sketch.url)
+            WorkerProcess(
+                database_url=database_url,
+                redis_url=f"redis://{redis_network.address}/0",
+                results_address=address,
+                comfyui_url=sketch.url,
+            )
         )
         while not any(
             model.availability == model_pb2.MODEL_AVAILABILITY_AVAILABLE
             for model in executor.stub.ListModels(pb.ListModelsRequest(), metadata=GENERATION).models
         ):
             time.sleep(0.05)
-        yield Bench(executor, results, sketch, worker)
+        yield Bench(executor, results, sketch, worker, redis_network)
 
 
 def test_a_job_is_painted_and_stored(at):
@@ -72,7 +82,7 @@ def test_a_job_is_painted_and_stored(at):
 def test_the_engine_keeps_nothing_of_a_finished_job(at):
     job_id = at.submit()
     assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
-    while at.runs():
+    while at.run_ids():
         time.sleep(0.02)
 
 
@@ -87,8 +97,14 @@ def test_the_same_seed_paints_the_same_picture(at):
 def test_a_killed_worker_is_replaced_by_one_that_adopts_the_run(at):
     job_id = at.submit(steps=15)
     at.until(job_id, "progress")
+    run = at.row(job_id).lease.prompt_id
+    gate = at.results.hold_next()
     at.worker.kill()
     at.worker.start()
+    assert gate.arrived.wait(30)
+    assert at.run_ids().count(str(run)) == 1, "the engine was asked once"
+    assert at.row(job_id).lease.prompt_id == run
+    gate.open()
     ended = at.ended(job_id)
     assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 0)
     assert list(at.results.pictures[job_id]) == [0]
@@ -182,6 +198,33 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_uncounted(at):
     assert at.worker.terminate() == 0
     job = at.job(job_id)
     assert (job.state, job.attempts) == (job_pb2.JOB_STATE_PENDING, 0)
+    at.worker.start()
+    assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
+
+
+def test_a_run_that_ends_within_the_grace_is_finished_and_nothing_more_is_taken(at):
+    """The next job of the same owner becomes claimable with the end of the first."""
+    owner = str(uuid4())
+    at.worker.terminate()
+    at.worker.start(EXECUTOR_STOP_GRACE_SECONDS="30", EXECUTOR_RUNNING_CAP="1")
+    held = at.submit(owner_id=owner, steps=30)
+    at.until(held, "progress")
+    waiting = at.submit(owner_id=owner)
+    assert at.worker.terminate() == 0
+    assert (at.row(held).state, at.row(held).attempts) == (State.COMPLETED, 0)
+    assert (at.row(waiting).state, at.row(waiting).lease_epoch) == (State.PENDING, 0)
+    at.worker.start()
+    assert at.ended(waiting).state == job_pb2.JOB_STATE_COMPLETED
+
+
+def test_a_worker_whose_redis_is_frozen_stops_all_the_same(at):
+    at.redis.freeze()
+    job_id = at.submit(steps=30)
+    while at.job(job_id).state != job_pb2.JOB_STATE_PROCESSING:
+        time.sleep(0.02)
+    assert at.worker.terminate() == 0
+    assert (at.row(job_id).state, at.row(job_id).attempts) == (State.PENDING, 0)
+    at.redis.pass_on()
     at.worker.start()
     assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
 

@@ -69,7 +69,7 @@ class Workshop:
         assert job is not None
         return job
 
-    def worker(self, engine_id: UUID) -> Worker | None:
+    def report_of(self, engine_id: UUID) -> Worker | None:
         """As it reported itself last."""
         with self.executor.database.transaction() as tx:
             workers = {worker.engine_id: worker for worker in store.list_workers(tx, now())}
