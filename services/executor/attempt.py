@@ -13,7 +13,7 @@ import structlog
 from services.executor import store
 from services.executor.bell import Bell
 from services.executor.catalogue import parameters_of
-from services.executor.domain import Failure, FailureReason, Job, LeaseLost, ModelUnknown, State
+from services.executor.domain import FailureReason, Job, LeaseLost, ModelUnknown, State, failure_of
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineError, EngineUnavailable, RunAbandoned, RunInterrupted, RunLost
 from services.executor.engine.folder import ModelFolder
@@ -25,7 +25,7 @@ from services.executor.messages import job_to_proto
 from services.executor.narration import Narration
 from services.executor.pictures import PictureRefused, PictureStore, PictureUnwanted
 from services.executor.registration import Registration
-from services.executor.verdicts import SENTENCES, blame, is_engines_fault
+from services.executor.verdicts import blame, is_engines_fault
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
@@ -108,6 +108,19 @@ class Painter:
         with self._database.transaction() as tx:
             store.discarded(tx, job.id)
 
+    def discard_what_is_left(self) -> None:
+        """Delete what jobs that ended without success have stored, where the first try could not.
+
+        Raises DependencyUnavailable if the database cannot say of which.
+        """
+        with self._database.transaction() as tx:
+            jobs = store.to_discard(tx)
+        for job in jobs:
+            try:
+                self.discard(job)
+            except DependencyUnavailable as error:  # the others need not wait for this one
+                log.warning("pictures not discarded yet", job_id=str(job.id), error=str(error))
+
     def clear_strays(self) -> None:
         """Stop and forget the runs of lost leases, once they are nobody's. Raises DependencyUnavailable."""
         for stray in list(self._strays):
@@ -173,7 +186,7 @@ class Painter:
         return self._failure(hold, *blame(error, self._max_attempts))
 
     def _failure(self, hold: Hold, reason: FailureReason, tries: int) -> Event:
-        return lambda job: job.fail(hold.epoch, Failure(reason, SENTENCES[reason]), tries, self._clock())
+        return lambda job: job.fail(hold.epoch, failure_of(reason), tries, self._clock())
 
     def _run(self, hold: Hold, narration: Narration) -> list[bytes]:
         """Raises ModelUnknown, EngineError, or LeaseLost."""

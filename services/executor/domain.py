@@ -59,6 +59,18 @@ class FailureReason(StrEnum):
     TIMED_OUT = "timed_out"
 
 
+SENTENCES = {
+    FailureReason.REFUSED: "The model is not installed any more.",
+    FailureReason.ENGINE_REFUSED: "The engine did not accept this request.",
+    FailureReason.ENGINE_FAILED: "The engine failed while painting.",
+    FailureReason.OUT_OF_MEMORY: "The GPU ran out of memory. A smaller or a single picture may fit.",
+    FailureReason.ENGINE_LOST: "The GPU that was painting this picture was lost.",
+    FailureReason.RESULT_REFUSED: "What the engine painted was not a sound picture.",
+    FailureReason.TIMED_OUT: "Painting took longer than allowed.",
+}
+"""What a person is told of each."""
+
+
 class ModelUnknown(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no model called {name!r}")
@@ -118,6 +130,10 @@ class Failure:
 
     reason: FailureReason
     message: str
+
+
+def failure_of(reason: FailureReason) -> Failure:
+    return Failure(reason, SENTENCES[reason])
 
 
 @dataclass(frozen=True)
@@ -230,8 +246,13 @@ class Job:
         """Its worker is gone and nobody adopted the run in time. Raises NotClaimable if it is not so."""
         if self.is_finished or self.lease is None or self.lease.expires_at + grace > now:
             raise NotClaimable
-        lost = Failure(FailureReason.ENGINE_LOST, "The GPU that was painting this picture was lost.")
-        return self._fail(lost, tries, now)
+        return self._fail(failure_of(FailureReason.ENGINE_LOST), tries, now)
+
+    def strand(self, now: datetime) -> "Job":
+        """It waits for a model that nobody knows any more. Raises NotClaimable if it does not wait."""
+        if not self.is_waiting:
+            raise NotClaimable
+        return replace(self, failure=failure_of(FailureReason.REFUSED))._end(State.FAILED, now)  # noqa: SLF001 - a Job too
 
     def request_cancel(self, now: datetime) -> "Job":
         """Somebody wants it to stop: at once if no worker has it, else when the worker notices."""

@@ -42,8 +42,7 @@ class Hearing:
         ).start()
 
     def _connected(self, *, sender: Any, **_: object) -> None:
-        """Each time that there is a connection: it begins with the engine's own bell alone, and without a timer."""
-        self._heard = frozenset()
+        """There is a connection, which begins with the engine's own bell alone."""
         self._listen(sender)
         sender.timer.call_repeatedly(LOOK_SECONDS, self._listen, (sender,))
 

@@ -8,6 +8,7 @@ import structlog
 from services.executor.bell import Bell, celery_app
 from services.executor.engine.folder import open_models
 from services.executor.events import EventLog, Publisher
+from services.executor.expiry import LOOK_SECONDS, Expiry
 from services.executor.learning import Learning
 from services.executor.ledger import Ledger
 from services.executor.operators import Operators
@@ -23,15 +24,13 @@ from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
 
-EXPIRY_LOOK_SECONDS = 2.0
 
-
-async def expire_leases(executor: Executor, queue: QueueSettings) -> None:
-    """Take jobs back from workers that are gone, for ever."""
+async def expire(expiry: Expiry, queue: QueueSettings) -> None:
+    """End what would otherwise wait for ever, for ever."""
     while True:
-        await asyncio.sleep(EXPIRY_LOOK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
         try:
-            await asyncio.to_thread(executor.expire_leases, queue.grace, queue.max_attempts)
+            await asyncio.to_thread(expiry.look, queue.grace, queue.max_attempts)
         except DependencyUnavailable as error:
             log.warning("leases not looked at", error=str(error))
 
@@ -59,11 +58,12 @@ async def serve() -> None:
         bell=bell,
         clock=now,
     )
+    expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=now)
     operators = Operators(database, ledger, now)
     view = QueueView(database, learning.estimates, lambda: pools.among(folder.models), now)
     verifier = TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get)
     server = executor_server(executor, operators, view, events, verifier, threads=database.connections)
-    background = [asyncio.create_task(events.follow()), asyncio.create_task(expire_leases(executor, queue))]
+    background = [asyncio.create_task(events.follow()), asyncio.create_task(expire(expiry, queue))]
     try:
         await server.serve(settings.listen)
     finally:

@@ -1,7 +1,7 @@
 """What the executor does for generation: take jobs, cancel them, tell how they stand."""
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -11,7 +11,6 @@ from services.executor.catalogue import Models, check_job
 from services.executor.domain import (
     Job,
     JobId,
-    NotClaimable,
     OwnerId,
     Spec,
     Worker,
@@ -100,26 +99,6 @@ class Executor:
         with self._database.transaction() as tx:
             now = self._clock()
             return models, store.list_workers(tx, now), self._pools.among(models), now
-
-    def expire_leases(self, grace: timedelta, max_attempts: int) -> None:
-        """Take jobs back from workers that are gone; any number of processes may do so at once."""
-        now = self._clock()
-        with self._database.transaction() as tx:
-            job_ids = store.expired(tx, now - grace)
-        for job_id in job_ids:
-            with self._database.transaction() as tx:
-                held = store.lock_unless_taken(tx, job_id)
-                if held is None:
-                    continue
-                try:
-                    job = held.expire(now, grace, max_attempts)
-                except NotClaimable:
-                    continue
-                self._ledger.save(tx, held, job, now)
-            log.warning("lease expired", job_id=str(job.id), state=job.state, attempts=job.attempts)
-            self._publisher.status(job_to_proto(job), job.lease_epoch)
-            if not job.is_finished:
-                self._bell.ring(job.model)
 
     def _existing(self, job_id: JobId) -> Job:
         with self._database.transaction() as tx:

@@ -9,7 +9,6 @@ import structlog
 from celery import signals
 from celery.worker import state as celery_state
 
-from services.executor import store
 from services.executor.attempt import Painter
 from services.executor.bell import Bell, celery_app
 from services.executor.claims import Claims
@@ -17,6 +16,7 @@ from services.executor.domain import EngineId, Job
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.folder import open_models
 from services.executor.events import Publisher
+from services.executor.expiry import LOOK_SECONDS, Expiry
 from services.executor.hearing import Hearing
 from services.executor.learning import Learning
 from services.executor.leases import LeaseKeeper
@@ -26,31 +26,13 @@ from services.executor.pictures import PictureStore
 from services.executor.registration import Registration
 from services.executor.settings import QueueSettings, WorkerSettings
 from services.executor.slots import Slots
+from services.executor.sweeping import SWEEP_SECONDS, repeat
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
-from services.runtime.errors import DependencyUnavailable
-from services.runtime.logs import describe
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 
 log = structlog.get_logger()
-
-SWEEP_SECONDS = 10.0
-
-
-def sweep_on(database: Database, painter: Painter, stopping: threading.Event) -> None:
-    """Delete what jobs that ended without success have stored, where the first try could not, and end stray runs."""
-    while not stopping.wait(SWEEP_SECONDS):
-        try:
-            painter.clear_strays()
-            with database.transaction() as tx:
-                jobs = store.to_discard(tx)
-            for job in jobs:
-                painter.discard(job)
-        except DependencyUnavailable as error:
-            log.warning("not swept", error=str(error))
-        except Exception as error:  # noqa: BLE001 - the next sweep may do better than none
-            log.error("not swept", **describe(error))  # noqa: TRY400 - its text may be private
 
 
 def stop_on_sigterm(slots: Slots, keeper: LeaseKeeper, grace_seconds: float) -> None:
@@ -117,9 +99,11 @@ def main() -> None:
     stop_on_sigterm(slots, keeper, settings.stop_grace_seconds)
     keeper.start()
     slots.start()
+    expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=clock)
     stopping = threading.Event()
-    sweeper = threading.Thread(target=sweep_on, args=(database, painter, stopping), name="sweep", daemon=True)
-    sweeper.start()
+    repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), LOOK_SECONDS, stopping)
+    repeat("strays", painter.clear_strays, SWEEP_SECONDS, stopping)
+    repeat("discards", painter.discard_what_is_left, SWEEP_SECONDS, stopping)
     liveness = None
     if settings.liveness_listen:
         liveness = Liveness(

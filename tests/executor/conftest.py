@@ -14,6 +14,7 @@ from services.executor.bell import Bell, celery_app
 from services.executor.domain import Worker
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import EventLog, Publisher
+from services.executor.expiry import Expiry
 from services.executor.learning import Learning
 from services.executor.ledger import Ledger
 from services.executor.operators import Operators
@@ -37,6 +38,7 @@ class RunningExecutor:
     database: Database
     executor: Executor
     view: QueueView
+    expiry: Expiry
     publisher: Publisher
 
 
@@ -102,6 +104,7 @@ def serving(
             database,
             executor,
             view,
+            Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=now),
             publisher,
         )
     bell.close()

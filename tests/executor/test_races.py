@@ -122,7 +122,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_and_leaves_nothing(executor
     database = executor.database
     job = add(steps=50)
     claimed = sleeper.claim()
-    executor.executor.expire_leases(AT_ONCE, MAX_ATTEMPTS)
+    executor.expiry.look(AT_ONCE, MAX_ATTEMPTS)
     waiting = get(database, job)
     assert (waiting.state, waiting.attempts) == (State.PENDING, 1)
     sleeper.painter.paint(claimed)
@@ -138,7 +138,7 @@ def test_a_picture_that_comes_after_a_take_over_changes_nothing(executor, sleepe
     gate = results.hold_next()
     late = painting(sleeper)
     assert gate.arrived.wait(30)
-    executor.executor.expire_leases(AT_ONCE, MAX_ATTEMPTS)
+    executor.expiry.look(AT_ONCE, MAX_ATTEMPTS)
     worker.painter.paint(worker.claim())
     ended, pictures = get(database, job), dict(results.pictures[str(job.id)])
     assert (ended.state, ended.attempts, ended.lease_epoch) == (State.COMPLETED, 1, 2)
@@ -158,7 +158,7 @@ def test_a_picture_that_comes_after_the_end_brings_nothing_back(executor, sleepe
     assert gate.arrived.wait(30)
     if end is State.CANCELED:
         cancel(executor, job)
-    executor.executor.expire_leases(AT_ONCE, max_attempts=1)
+    executor.expiry.look(AT_ONCE, max_attempts=1)
     ended = get(database, job)
     assert (ended.state, ended.discard_pending) == (end, True)
     sleeper.painter.discard(ended)

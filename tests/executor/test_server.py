@@ -8,12 +8,14 @@ from uuid import uuid4
 import grpc
 import pytest
 import redis
+import sqlalchemy as sa
 from imagegen.executor.v1 import executor_service_pb2 as pb
 from imagegen.executor.v1 import job_pb2, model_pb2
 
 from services.executor import store
 from services.executor.domain import JobId
 from services.executor.events import EVENTS, INCARNATION
+from services.executor.expiry import STRANDED_AFTER
 from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
 from tests.executor.builders import ENGINE, LEASE
@@ -205,11 +207,30 @@ def test_a_lease_that_nobody_adopts_is_taken_back(executor, register_worker):
     register_worker("sd15")
     job = submit(executor)
     claim(executor, job.id)
-    executor.executor.expire_leases(timedelta(0), 4)
+    executor.expiry.look(timedelta(0), 4)
     assert executor.executor.get([JobId(job.id)])[0].attempts == 0, "the lease still holds"
-    executor.executor.expire_leases(-2 * LEASE, 4)
+    executor.expiry.look(-2 * LEASE, 4)
     expired = executor.executor.get([JobId(job.id)])[0]
     assert (expired.state, expired.attempts, expired.lease) == ("pending", 1, None)
+
+
+def test_a_job_whose_model_nobody_knows_any_more_ends_with_a_reason(executor, register_worker):
+    register_worker("sd15", "gone")
+    [job, other] = submit(executor), submit(executor)
+    an_hour_ago = datetime.now(UTC) - STRANDED_AFTER - timedelta(minutes=1)
+    with executor.database.transaction() as tx:
+        for table in ("jobs", "lanes"):
+            key = "id" if table == "jobs" else "job_id"
+            tx.execute(sa.text(f"UPDATE {table} SET model = 'gone' WHERE {key} = :id"), {"id": job.id})
+        tx.execute(sa.text("UPDATE jobs SET created_at = :then"), {"then": an_hour_ago})
+    executor.expiry.look(LEASE, 4)
+    assert read(executor, job.id)[0].state == job_pb2.JOB_STATE_PENDING, "a worker knows it"
+    register_worker("sd15")
+    executor.expiry.look(LEASE, 4)
+    ended, kept = read(executor, job.id, other.id)
+    assert ended.state == job_pb2.JOB_STATE_FAILED
+    assert ended.failure.message == "The model is not installed any more."
+    assert kept.state == job_pb2.JOB_STATE_PENDING
 
 
 def test_watching_begins_with_the_state_and_ends_after_the_last_one(executor, register_worker):

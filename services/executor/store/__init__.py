@@ -28,6 +28,7 @@ from services.executor.store.queue import (
     lock_account,
     owner_load,
     save_account,
+    stranded,
     unfinished,
     waits,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "save_account",
     "save_job",
     "save_worker",
+    "stranded",
     "to_discard",
     "unfinished",
     "waits",

@@ -135,6 +135,21 @@ def waits(tx: Connection, model: str) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(lanes.c.model == model, lanes.c.is_open))).scalar())
 
 
+def stranded(tx: Connection, known: Collection[str], created_before: datetime) -> list[JobId]:
+    """Heads of lines for models that are neither known here nor to any worker."""
+    is_reported = sa.or_(lanes.c.model == sa.any_(workers.c.models), workers.c.missing.has_key(lanes.c.model))
+    query = (
+        sa.select(lanes.c.job_id)
+        .join(jobs, jobs.c.id == lanes.c.job_id)
+        .where(
+            lanes.c.model.not_in(known),
+            jobs.c.created_at < created_before,
+            ~sa.exists().where(is_reported),
+        )
+    )
+    return [JobId(row.job_id) for row in tx.execute(query)]
+
+
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
     """An unfinished job: its work in pixels × steps × pictures; whether its owner is at the running cap.

@@ -1,0 +1,72 @@
+"""Ending what would otherwise wait for ever: leases of workers that are gone, and jobs of models that are.
+
+Every server and every worker looks now and then; any number of processes may do so at once.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.executor import store
+from services.executor.bell import Bell
+from services.executor.domain import Job, JobId, NotClaimable
+from services.executor.engine.folder import ModelFolder
+from services.executor.events import Publisher
+from services.executor.ledger import Ledger
+from services.executor.messages import job_to_proto
+from services.runtime.database import Database
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 2.0
+
+STRANDED_AFTER = timedelta(hours=1)
+"""How long a job waits for a model that nobody knows: an operator may be replacing it, or rolling it out."""
+
+
+class Expiry:
+    """Looks when it is told to. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        folder: ModelFolder,
+        ledger: Ledger,
+        publisher: Publisher,
+        bell: Bell,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._ledger = ledger
+        self._publisher = publisher
+        self._bell = bell
+        self._clock = clock
+
+    def look(self, grace: timedelta, max_attempts: int) -> None:
+        """Take jobs back whose lease ended longer ago than `grace`; fail what waits for a model that was removed."""
+        now = self._clock()
+        with self._database.transaction() as tx:
+            expired = store.expired(tx, now - grace)
+            stranded = store.stranded(tx, self._folder.models, now - STRANDED_AFTER)
+        for job_id in expired:
+            self._change(job_id, lambda job: job.expire(now, grace, max_attempts), now)
+        for job_id in stranded:
+            self._change(job_id, lambda job: job.strand(now), now)
+
+    def _change(self, job_id: JobId, event: Callable[[Job], Job], now: datetime) -> None:
+        with self._database.transaction() as tx:
+            before = store.lock_unless_taken(tx, job_id)
+            if before is None:
+                return
+            try:
+                job = event(before)
+            except NotClaimable:
+                return
+            self._ledger.save(tx, before, job, now)
+        log.warning("job taken back", job_id=str(job.id), state=job.state, attempts=job.attempts)
+        self._publisher.status(job_to_proto(job), job.lease_epoch)
+        if not job.is_finished:
+            self._bell.ring(job.model)
