@@ -33,15 +33,19 @@ def insert_job(tx: Connection, job: Job) -> bool:
     return tx.execute(insert).first() is not None
 
 
+_JOB = sa.select(jobs).where(jobs.c.id == sa.bindparam("job_id"))
+_LOCKED_JOB = _JOB.with_for_update()
+_UNTAKEN_JOB = _JOB.with_for_update(skip_locked=True)
+
+
 def get_job(tx: Connection, job_id: JobId, *, lock: bool = False) -> Job | None:
-    query = sa.select(jobs).where(jobs.c.id == job_id)
-    row = tx.execute(query.with_for_update() if lock else query).first()
+    row = tx.execute(_LOCKED_JOB if lock else _JOB, {"job_id": job_id}).first()
     return _job(row) if row else None
 
 
 def lock_unless_taken(tx: Connection, job_id: JobId) -> Job | None:
     """The job, locked; None if another transaction has it."""
-    row = tx.execute(sa.select(jobs).where(jobs.c.id == job_id).with_for_update(skip_locked=True)).first()
+    row = tx.execute(_UNTAKEN_JOB, {"job_id": job_id}).first()
     return _job(row) if row else None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -12,32 +13,62 @@ from services.executor.domain import EngineId, JobId, OwnerId, State
 from services.executor.fairshare import Account, Head
 from services.executor.store.tables import clocks, jobs, lanes, owners, workers
 
-reported = workers.alias("reported")
-
 HEADS = 16
 """Heads looked at for each model: as many workers may claim at once before one of them has to look again."""
 
 
+def _largest_clock(which: sa.ColumnElement[bool]) -> sa.ScalarSelect[float]:
+    """The largest V of those engines."""
+    query = sa.select(sa.func.max(clocks.c.v)).join(workers, workers.c.engine_id == clocks.c.engine_id)
+    return query.where(which).scalar_subquery()
+
+
+def _clock() -> sa.ColumnElement[float]:
+    """V of an engine; of one that has claimed nothing yet the largest of those that share a model with it."""
+    itself = workers.alias("itself")
+    own = sa.select(clocks.c.v).where(clocks.c.engine_id == sa.bindparam("engine_id")).scalar_subquery()
+    models = sa.select(itself.c.models).where(itself.c.engine_id == sa.bindparam("engine_id")).scalar_subquery()
+    return sa.func.coalesce(own, _largest_clock(workers.c.models.overlap(models)), 0.0)
+
+
+def _heads() -> sa.Select[Any]:
+    asked = sa.func.unnest(sa.bindparam("models", type_=sa.ARRAY(sa.Text))).table_valued("name")
+    asked = asked.render_derived(name="asked")
+    first = (
+        sa.select(lanes)
+        .where(lanes.c.model == asked.c.name, lanes.c.is_open)
+        .order_by(lanes.c.vtime, lanes.c.queue_number)
+        .limit(HEADS)
+        .lateral("head")
+    )
+    query = sa.select(first, jobs.c.created_at, _clock().label("v")).select_from(asked).join(first, sa.true())
+    return query.join(jobs, jobs.c.id == first.c.job_id)
+
+
+# What each claim asks is put together once: that costs as much as the asking.
+_ACCOUNT = sa.select(owners).where(owners.c.id == sa.bindparam("owner_id")).with_for_update()
+_CLOCK = sa.select(_clock())
+_ARRIVAL = sa.select(sa.func.coalesce(_largest_clock(sa.bindparam("model") == sa.any_(workers.c.models)), 0.0))
+_HEADS = _heads()
+
+
 def lock_account(tx: Connection, owner_id: OwnerId) -> Account:
     """The owner's account, locked; made if need be. Lock a job before its owner, never after."""
-    query = sa.select(owners).where(owners.c.id == owner_id).with_for_update()
-    row = tx.execute(query).first()
+    row = tx.execute(_ACCOUNT, {"owner_id": owner_id}).first()
     if row is None:
         tx.execute(pg.insert(owners).values(id=owner_id, vtime=0).on_conflict_do_nothing())
-        row = tx.execute(query).one()
+        row = tx.execute(_ACCOUNT, {"owner_id": owner_id}).one()
     return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap)
 
 
 def get_clock(tx: Connection, engine_id: EngineId) -> float:
     """V of an engine; of one that has claimed nothing yet the largest of those that share a model with it."""
-    return float(tx.execute(sa.select(_clock_of(engine_id))).scalar_one())
+    return float(tx.execute(_CLOCK, {"engine_id": engine_id}).scalar_one())
 
 
 def arrival_clock(tx: Connection, model: str) -> float:
     """Where an owner arrives with a job of the model: the largest V of the engines that have it."""
-    return float(
-        tx.execute(sa.select(sa.func.coalesce(_largest_clock(workers.c.models.contains([model])), 0.0))).scalar_one()
-    )
+    return float(tx.execute(_ARRIVAL, {"model": model}).scalar_one())
 
 
 def advance_clock(tx: Connection, engine_id: EngineId, v: float) -> None:
@@ -45,17 +76,6 @@ def advance_clock(tx: Connection, engine_id: EngineId, v: float) -> None:
     insert = pg.insert(clocks).values(engine_id=engine_id, v=v)
     is_later = clocks.c.v < insert.excluded.v
     tx.execute(insert.on_conflict_do_update(index_elements=[clocks.c.engine_id], set_={"v": v}, where=is_later))
-
-
-def _clock_of(engine_id: EngineId) -> sa.ColumnElement[float]:
-    own = sa.select(clocks.c.v).where(clocks.c.engine_id == engine_id).scalar_subquery()
-    models = sa.select(reported.c.models).where(reported.c.engine_id == engine_id).scalar_subquery()
-    return sa.func.coalesce(own, _largest_clock(workers.c.models.overlap(models)), 0.0)
-
-
-def _largest_clock(which: sa.ColumnElement[bool]) -> sa.ScalarSelect[float]:
-    query = sa.select(sa.func.max(clocks.c.v)).join(workers, workers.c.engine_id == clocks.c.engine_id)
-    return query.where(which).scalar_subquery()
 
 
 def has_waiting(tx: Connection, owner_id: OwnerId) -> bool:
@@ -114,18 +134,7 @@ def save_account(tx: Connection, account: Account, model: str | None, cap: int |
 
 def heads(tx: Connection, models: Collection[str], engine_id: EngineId) -> tuple[list[Head], float]:
     """Of each model the heads with the smallest starts, and the V of the engine. Reads as much of any queue."""
-    names = sa.func.unnest(sa.cast(sorted(models), sa.ARRAY(sa.Text))).table_valued("name").render_derived(name="asked")
-    first = (
-        sa.select(lanes)
-        .where(lanes.c.model == names.c.name, lanes.c.is_open)
-        .order_by(lanes.c.vtime, lanes.c.queue_number)
-        .limit(HEADS)
-        .lateral("head")
-    )
-    query = (
-        sa.select(first, jobs.c.created_at, _clock_of(engine_id).label("v")).select_from(names).join(first, sa.true())
-    )
-    rows = tx.execute(query.join(jobs, jobs.c.id == first.c.job_id)).all()
+    rows = tx.execute(_HEADS, {"models": sorted(models), "engine_id": engine_id}).all()
     found = [Head(JobId(row.job_id), row.model, row.vtime, row.queue_number, row.created_at) for row in rows]
     return found, float(rows[0].v) if rows else 0.0
 
