@@ -71,8 +71,8 @@ class Slots:
             return
         try:
             job = self._claim()
-            if job or not is_call:
-                self._call_whoever_is_idle(model)
+            if job or not is_call:  # beside the painting, which need not wait for it
+                threading.Thread(target=self._call_whoever_is_idle, args=(model,), name="call", daemon=True).start()
             while job:
                 self._paint(job)
                 job = self._claim()
