@@ -11,7 +11,6 @@ import threading
 import structlog
 from celery import Celery
 from kombu.entity import Queue
-from kombu.exceptions import OperationalError
 
 from services.executor.domain import EngineId
 
@@ -94,5 +93,5 @@ class Bell:
             try:
                 # The queue itself: by its name alone Celery would send to its own default queue.
                 self._app.send_task(TASK, arguments, queue=bell, expires=EXPIRES_SECONDS, retry=False)
-            except (OperationalError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a bell is never worth the thread
                 log.warning("bell not rung", error=type(error).__name__)

@@ -66,13 +66,16 @@ class Claims:
         `ahead`: this engine is painting already, and a second run only keeps it fed. It leaves alone what another
         worker that is idle could begin at once.
         """
+        estimates = self._estimates()  # before the transaction: they may need a connection of their own
         for _ in range(ROUNDS):
             with self._database.transaction() as tx:
-                heads = self._heads(tx, models, loaded=loaded, ahead=ahead)
-                if not heads or store.is_drained(tx, self._engine_id):  # it hears of that with its next report only
+                if store.is_drained(tx, self._engine_id):
+                    return None
+                heads = self._heads(tx, models, estimates, loaded=loaded, ahead=ahead)
+                if not heads:
                     return None
                 for head in heads:
-                    if claimed := self._take(tx, head):
+                    if claimed := self._take(tx, head, estimates):
                         return claimed
         return None
 
@@ -87,7 +90,9 @@ class Claims:
         )
         return able[0].engine_id if able else None
 
-    def _heads(self, tx: Connection, models: frozenset[str], *, loaded: str, ahead: bool) -> list[Head]:
+    def _heads(
+        self, tx: Connection, models: frozenset[str], estimates: Estimates, *, loaded: str, ahead: bool
+    ) -> list[Head]:
         """What this engine may take, in order."""
         now = self._clock()
         heads, v = store.heads(tx, models, self._engine_id)
@@ -101,19 +106,21 @@ class Claims:
         else:
             elsewhere = {worker.loaded_model for worker in idle} - {loaded}
             heads = [head for head in heads if head.model not in elsewhere or head.created_at < now - COURTESY]
-        estimates = self._estimates()
 
         def handicap_of(model: str) -> float:
             return 0.0 if model == loaded else handicap(estimates.load(model, self._engine_id).p50)
 
         return in_order(heads, v, handicap_of)
 
-    def _take(self, tx: Connection, head: Head) -> Job | None:
+    def _take(self, tx: Connection, head: Head, estimates: Estimates) -> Job | None:
         job = store.lock_unless_taken(tx, head.job_id)
-        if job is None or not job.is_waiting:
+        if job is None:
             return None
         now = self._clock()
-        cost = self._estimates().run(job.model, self._engine_id, job.spec.work).p50
-        claimed = job.claim(self._engine_id, PromptId(uuid4()), cost, now, self._lease)
-        self._ledger.save(tx, job, claimed, now)
+        cost = estimates.run(job.model, self._engine_id, job.spec.work).p50
+        try:
+            claimed = job.claim(self._engine_id, PromptId(uuid4()), cost, now, self._lease)
+            self._ledger.save(tx, job, claimed, now)
+        except NotClaimable:
+            return None
         return claimed

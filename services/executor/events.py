@@ -137,7 +137,7 @@ class EventLog:
                     self._url, socket_connect_timeout=1, socket_timeout=2 * BLOCK_SECONDS
                 ) as connection:
                     await self._read(connection)
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may do better
                 self._has_caught_up.set()  # with as much as there is without Redis
                 log.warning("event log not readable", error=type(error).__name__)
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS)
@@ -257,7 +257,7 @@ class EventLog:
         except redis.ResponseError:  # nothing was ever written
             return
         oldest = _position(stream["first-entry"][0].decode()) if stream["first-entry"] else START
-        if stream["entries-added"] > stream["length"] and oldest > self._end:
+        if stream.get("entries-added", 0) > stream["length"] and oldest > self._end:
             self._oldest = self._trimmed = oldest
 
     def _take(self, stream: str, position: Position, fields: dict[bytes, bytes]) -> None:

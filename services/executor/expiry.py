@@ -1,4 +1,5 @@
-"""Ending what would otherwise wait for ever: leases of workers that are gone, and jobs of models that are.
+"""Ending what would otherwise last for ever: leases of workers that are gone, jobs of models that are, and what is
+kept of engines that nobody has heard of for a day.
 
 Every server and every worker looks now and then; any number of processes may do so at once.
 """
@@ -19,10 +20,21 @@ from services.runtime.database import Database
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 2.0
+EXPIRY_SECONDS = 2.0
+"""Between two looks."""
+
+TIDY_EVERY = timedelta(minutes=1)
+"""For what nobody waits for."""
 
 STRANDED_AFTER = timedelta(hours=1)
-"""How long a job waits for a model that nobody knows: an operator may be replacing it, or rolling it out."""
+"""How long nobody must have known a model before the jobs that wait for it fail: an operator may be replacing it, or
+rolling it out.
+"""
+
+STRANDED_PAGE = 100
+
+ENGINE_MEMORY = timedelta(days=1)
+"""How long an engine's clock and estimates are kept after its last report."""
 
 
 class Expiry:
@@ -44,15 +56,27 @@ class Expiry:
         self._publisher = publisher
         self._bell = bell
         self._clock = clock
+        self._tidy_at = clock()
+        self._unknown_since: dict[str, datetime] = {}
 
     def look(self, grace: timedelta, max_attempts: int) -> None:
-        """Take jobs back whose lease ended longer ago than `grace`; fail what waits for a model that was removed."""
+        """Take jobs back whose lease ended longer ago than `grace`, and tidy up once a minute."""
         now = self._clock()
         with self._database.transaction() as tx:
             expired = store.expired(tx, now - grace)
-            stranded = store.stranded(tx, self._folder.models, now - STRANDED_AFTER)
         for job_id in expired:
             self._change(job_id, lambda job: job.expire(now, grace, max_attempts), now)
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_EVERY
+            self._tidy(now)
+
+    def _tidy(self, now: datetime) -> None:
+        with self._database.transaction() as tx:
+            store.forget_engines(tx, now - ENGINE_MEMORY)
+            unknown = store.unknown_models(tx, self._folder.models, now)
+            self._unknown_since = {model: self._unknown_since.get(model, now) for model in unknown}
+            gone = [model for model, since in self._unknown_since.items() if now - since >= STRANDED_AFTER]
+            stranded = store.waiting_for(tx, gone, STRANDED_PAGE) if gone else []
         for job_id in stranded:
             self._change(job_id, lambda job: job.strand(now), now)
 

@@ -1,7 +1,8 @@
 """Who is next: start-time fair queueing in GPU-seconds, ordering owners and not jobs.
 
-An owner who had nothing waiting arrives at the clock V: idle time earns no credit. On a claim `start = owner.vtime`
-and then `owner.vtime = start + cost / weight`; V is the largest start claimed so far. The smallest start is next.
+An owner who had nothing waiting arrives at the clock V: idle time earns no credit. On a claim `start = owner.vtime`,
+but never further behind V than MOST_LAG, and then `owner.vtime = start + cost / weight`; V is the largest start claimed
+so far. The smallest start is next.
 (Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM 1996.)
 
 Each engine has a V of its own, and an owner arrives at the largest among the engines that have the model. One V for

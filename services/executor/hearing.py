@@ -28,7 +28,7 @@ class Hearing:
     def run(self) -> None:
         """Hear bells until the process is told to stop."""
         self._app.conf.task_queues = [bell_of_engine(self._engine_id)]
-        signals.worker_ready.connect(self._connected, weak=False)
+        signals.worker_ready.connect(self._ready, weak=False)
         warnings.filterwarnings("ignore", category=SecurityWarning)  # messages carry nothing that could run
         self._app.Worker(
             pool="threads",
@@ -41,8 +41,8 @@ class Hearing:
             quiet=True,
         ).start()
 
-    def _connected(self, *, sender: Any, **_: object) -> None:
-        """There is a connection, which begins with the engine's own bell alone."""
+    def _ready(self, *, sender: Any, **_: object) -> None:
+        """Once, when there is a first connection; Celery keeps what is added to it over later ones."""
         self._listen(sender)
         sender.timer.call_repeatedly(LOOK_SECONDS, self._listen, (sender,))
 

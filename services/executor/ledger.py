@@ -10,7 +10,7 @@ from enum import Enum, auto
 from sqlalchemy import Connection
 
 from services.executor import store
-from services.executor.domain import Job
+from services.executor.domain import Job, NotClaimable
 from services.executor.fairshare import Account
 
 
@@ -38,20 +38,28 @@ class Ledger:
         return True
 
     def save(self, tx: Connection, before: Job, after: Job, now: datetime) -> None:
-        """Write what an event made of a job that this transaction has locked."""
-        store.save_job(tx, before, after)
+        """Write what an event made of a job that this transaction has locked.
+
+        Raises NotClaimable, with nothing written, if a worker would take it and its owner is at the running cap: two
+        workers may have seen heads of one owner at the same time.
+        """
         came, went = _place_of(before), _place_of(after)
         if came is went:
+            store.save_job(tx, before, after)
             return
         account = store.lock_account(tx, after.owner_id)
         if went is _Place.HELD:
             assert after.lease is not None
+            cap = self._cap(account)
+            if cap is not None and store.held_of(tx, account.owner_id) >= cap:
+                raise NotClaimable
             clock = store.get_clock(tx, after.lease.engine_id)
             account, v = account.charge(clock, after.cost)
             if v > clock:
                 store.advance_clock(tx, after.lease.engine_id, v)
         elif came is _Place.HELD:
             account = account.settle(before.cost, _seconds_used(before, now))
+        store.save_job(tx, before, after)
         self._save(tx, account, after.model)
 
     def save_account(self, tx: Connection, account: Account) -> None:
@@ -59,7 +67,10 @@ class Ledger:
         self._save(tx, account, None)
 
     def _save(self, tx: Connection, account: Account, model: str | None) -> None:
-        store.save_account(tx, account, model, account.running_cap or self._running_cap)
+        store.save_account(tx, account, model, self._cap(account))
+
+    def _cap(self, account: Account) -> int | None:
+        return account.running_cap or self._running_cap
 
 
 def _place_of(job: Job) -> _Place:

@@ -1,6 +1,7 @@
 """The executor's gRPC server: `python -m services.executor.main`."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from services.executor.bell import Bell, celery_app
 from services.executor.engine.folder import open_models
 from services.executor.events import EventLog, Publisher
-from services.executor.expiry import LOOK_SECONDS, Expiry
+from services.executor.expiry import EXPIRY_SECONDS, Expiry
 from services.executor.learning import Learning
 from services.executor.ledger import Ledger
 from services.executor.operators import Operators
@@ -16,23 +17,13 @@ from services.executor.queue_view import QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import Pools, QueueSettings, ServerSettings
+from services.executor.sweeping import repeat
 from services.runtime.database import Database
-from services.runtime.errors import DependencyUnavailable
 from services.runtime.jwks import JwksCache
 from services.runtime.process import start_process
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
-
-
-async def expire(expiry: Expiry, queue: QueueSettings) -> None:
-    """End what would otherwise wait for ever, for ever."""
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            await asyncio.to_thread(expiry.look, queue.grace, queue.max_attempts)
-        except DependencyUnavailable as error:
-            log.warning("leases not looked at", error=str(error))
 
 
 def now() -> datetime:
@@ -63,12 +54,14 @@ async def serve() -> None:
     view = QueueView(database, learning.estimates, lambda: pools.among(folder.models), now)
     verifier = TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get)
     server = executor_server(executor, operators, view, events, verifier, threads=database.connections)
-    background = [asyncio.create_task(events.follow()), asyncio.create_task(expire(expiry, queue))]
+    stopping = threading.Event()
+    repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), EXPIRY_SECONDS, stopping)
+    following = asyncio.create_task(events.follow())
     try:
         await server.serve(settings.listen)
     finally:
-        for task in background:
-            task.cancel()
+        stopping.set()
+        following.cancel()
         bell.close()
         publisher.close()
         database.close()

@@ -6,12 +6,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from services.executor import store
 from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
 from services.executor.estimates import Estimates
 from services.executor.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast
 from services.executor.store import Promise, QueuedJob
 from services.runtime.database import Database
+from services.runtime.errors import DependencyUnavailable
+
+log = structlog.get_logger()
 
 LEAST_AGE_SECONDS = 1.0
 """A view is as old as this at most, and costs one look at the queue in that time however many ask."""
@@ -47,26 +52,30 @@ class QueueView:
         self._estimates = estimates
         self._pools = pools
         self._clock = clock
-        self._lock = threading.Lock()
-        self._workers: list[Worker] = []
-        self._outlooks: dict[JobId, Outlook] = {}
+        self._looking = threading.Lock()
         self._look_again_at = 0.0
+        self._seen: tuple[list[Worker], dict[JobId, Outlook]] = [], {}
 
     def outlook(self, job: Job) -> Outlook:
         """Of an unfinished job, as it was within the last second, or for a very long queue within a few.
 
-        One that came since has no place yet.
+        One that came since has no place yet. While one caller looks, the others are answered from the view before.
         """
-        with self._lock:
+        if time.monotonic() >= self._look_again_at and self._looking.acquire(blocking=False):
             began = time.monotonic()
-            if began >= self._look_again_at:
-                self._look()
+            try:
+                self._seen = self._look()
+            except DependencyUnavailable as error:
+                log.warning("queue not looked at", error=str(error))
+            finally:
                 ended = time.monotonic()
                 self._look_again_at = max(began + LEAST_AGE_SECONDS, ended + (ended - began) / MOST_EFFORT)
-            seen = self._outlooks.get(job.id)
-            return seen or Outlook(reason=waiting_reason(job.model, self._workers, self._pools(), self._clock()))
+                self._looking.release()
+        workers, outlooks = self._seen
+        seen = outlooks.get(job.id)
+        return seen or Outlook(reason=waiting_reason(job.model, workers, self._pools(), self._clock()))
 
-    def _look(self) -> None:
+    def _look(self) -> tuple[list[Worker], dict[JobId, Outlook]]:
         with self._database.transaction() as tx:
             now = self._clock()
             workers = store.list_workers(tx, now)
@@ -82,8 +91,8 @@ class QueueView:
                 store.keep_promises(tx, promises[:PROMISES])
         reasons = {model: waiting_reason(model, workers, self._pools(), now) for model in {job.model for job in queued}}
         loading = {worker.engine_id for worker in workers if worker.is_loading}
-        self._workers = workers
-        self._outlooks = {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
+        outlooks = {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
+        return workers, outlooks
 
 
 def _forecasts(

@@ -187,7 +187,6 @@ def _owner(load: OwnerLoad) -> worker_pb2.Owner:
         id=str(account.owner_id),
         weight=account.weight,
         running_cap=account.running_cap or 0,
-        virtual_time=account.vtime,
         waiting_jobs=load.waiting,
         running_jobs=load.running,
     )

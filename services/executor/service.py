@@ -3,8 +3,6 @@
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-import structlog
-
 from services.executor import store
 from services.executor.bell import Bell
 from services.executor.catalogue import Models, check_job
@@ -24,8 +22,6 @@ from services.executor.messages import job_to_proto
 from services.executor.settings import Pools
 from services.runtime.database import Database
 from services.runtime.requests import request_id
-
-log = structlog.get_logger()
 
 
 class Executor:
@@ -55,13 +51,13 @@ class Executor:
     def submit(self, job_id: JobId, owner_id: OwnerId, model_name: str, spec: Spec) -> Job:
         """Queue a job, once. Raises ModelUnknown, ModelUnavailable or ParameterOutOfRange."""
         now = self._clock()
-        models = self._folder.models
+        models, estimates = self._folder.models, self._estimates()
         with self._database.transaction() as tx:
             if known := store.get_job(tx, job_id):
                 return known
             workers, pools = store.list_workers(tx, now), self._pools.among(models)
             check_job(models, model_name, spec, workers=workers, pools=pools, now=now)
-            cost = self._estimates().run(model_name, None, spec.work).p50
+            cost = estimates.run(model_name, None, spec.work).p50
             job = Job(job_id, owner_id, model_name, spec, now, origin=request_id(), cost=cost)
             inserted = self._ledger.add(tx, job)
         if not inserted:  # another submit, or a cancel, was faster by less than this transaction

@@ -98,8 +98,12 @@ class Slots:
     def _begin_look(self) -> None:
         if self._free.acquire(blocking=False):
             thread = threading.Thread(target=self._look, name="slot")
+            try:
+                thread.start()
+            except RuntimeError:  # no thread is to be had now
+                self._free.release()
+                return
             self._lookers = {known for known in self._lookers if known.is_alive()} | {thread}
-            thread.start()
 
     def _look(self) -> None:
         try:

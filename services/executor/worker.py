@@ -16,7 +16,7 @@ from services.executor.domain import EngineId, Job
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.folder import open_models
 from services.executor.events import Publisher
-from services.executor.expiry import LOOK_SECONDS, Expiry
+from services.executor.expiry import EXPIRY_SECONDS, Expiry
 from services.executor.hearing import Hearing
 from services.executor.learning import Learning
 from services.executor.leases import LeaseKeeper
@@ -101,7 +101,7 @@ def main() -> None:
     slots.start()
     expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=clock)
     stopping = threading.Event()
-    repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), LOOK_SECONDS, stopping)
+    repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), EXPIRY_SECONDS, stopping)
     repeat("strays", painter.clear_strays, SWEEP_SECONDS, stopping)
     repeat("discards", painter.discard_what_is_left, SWEEP_SECONDS, stopping)
     liveness = None

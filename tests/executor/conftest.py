@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -31,6 +31,16 @@ FOLDER = ModelFolder(MODELS)
 
 
 @dataclass
+class Clock:
+    """The time, or some time ahead of it."""
+
+    ahead: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class RunningExecutor:
     address: str
     stub: executor_service_pb2_grpc.ExecutorServiceStub
@@ -39,6 +49,7 @@ class RunningExecutor:
     executor: Executor
     view: QueueView
     expiry: Expiry
+    clock: Clock
     publisher: Publisher
 
 
@@ -76,10 +87,7 @@ def serving(
     folder: ModelFolder = FOLDER,
 ) -> Iterator[RunningExecutor]:
     """One replica of the server."""
-
-    def now() -> datetime:
-        return datetime.now(UTC)
-
+    now = Clock()
     publisher, bell = Publisher(redis_url), Bell(celery_app(redis_url))
     ledger, learning = Ledger(running_cap), Learning(database, folder)
     executor = Executor(
@@ -105,6 +113,7 @@ def serving(
             executor,
             view,
             Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=now),
+            now,
             publisher,
         )
     bell.close()

@@ -176,6 +176,22 @@ def test_an_owner_has_no_more_running_than_the_cap(database, claiming, clock, qu
     assert claim(BOTH) is None
 
 
+def test_two_workers_that_claim_at_the_same_moment_do_not_exceed_the_cap(database, claiming, queue):
+    for _ in range(10):
+        owner = OwnerId(uuid4())
+        queue(a_job(owner_id=owner), a_job(owner_id=owner, model="sdxl"))
+        barrier = threading.Barrier(2)
+
+        def take(engine, model, barrier=barrier):
+            claim = claiming(engine, cap=1)
+            barrier.wait()
+            return claim({model}, loaded=model)
+
+        with ThreadPoolExecutor(2) as pool:
+            taken = list(pool.map(take, [ENGINE, OTHER_ENGINE], sorted(BOTH)))
+        assert [job is None for job in taken].count(True) == 1
+
+
 def test_an_operator_gives_one_owner_a_cap_of_its_own(database, claiming, queue):
     owner = OwnerId(uuid4())
     queue(*(a_job(owner_id=owner) for _ in range(2)))

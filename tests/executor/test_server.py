@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,13 +14,19 @@ from imagegen.executor.v1 import executor_service_pb2 as pb
 from imagegen.executor.v1 import job_pb2, model_pb2
 
 from services.executor import store
+from services.executor.bell import Bell, celery_app
 from services.executor.domain import JobId
+from services.executor.estimates import Key, Kind
 from services.executor.events import EVENTS, INCARNATION
-from services.executor.expiry import STRANDED_AFTER
+from services.executor.expiry import ENGINE_MEMORY, STRANDED_AFTER
+from services.executor.learning import Learning
 from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
-from tests.executor.builders import ENGINE, LEASE
-from tests.executor.conftest import serving
+from services.executor.service import Executor
+from services.executor.settings import Pools
+from services.runtime.database import Database
+from tests.executor.builders import ENGINE, LEASE, a_spec
+from tests.executor.conftest import FOLDER, serving
 from tests.grpc_errors import reason
 from tests.identities import as_person, as_service
 
@@ -214,23 +221,54 @@ def test_a_lease_that_nobody_adopts_is_taken_back(executor, register_worker):
     assert (expired.state, expired.attempts, expired.lease) == ("pending", 1, None)
 
 
-def test_a_job_whose_model_nobody_knows_any_more_ends_with_a_reason(executor, register_worker):
+def test_a_job_whose_model_nobody_has_known_for_an_hour_ends_with_a_reason(executor, register_worker):
     register_worker("sd15", "gone")
-    [job, other] = submit(executor), submit(executor)
-    an_hour_ago = datetime.now(UTC) - STRANDED_AFTER - timedelta(minutes=1)
+    job, other = submit(executor), submit(executor)
     with executor.database.transaction() as tx:
-        for table in ("jobs", "lanes"):
-            key = "id" if table == "jobs" else "job_id"
+        for table, key in (("jobs", "id"), ("lanes", "job_id")):
             tx.execute(sa.text(f"UPDATE {table} SET model = 'gone' WHERE {key} = :id"), {"id": job.id})
-        tx.execute(sa.text("UPDATE jobs SET created_at = :then"), {"then": an_hour_ago})
-    executor.expiry.look(LEASE, 4)
-    assert read(executor, job.id)[0].state == job_pb2.JOB_STATE_PENDING, "a worker knows it"
+
+    def states_after(passed: timedelta) -> list[str]:
+        executor.clock.ahead += passed
+        executor.expiry.look(LEASE, 4)
+        return [str(found.state) for found in executor.executor.get([JobId(job.id), JobId(other.id)])]
+
+    assert states_after(timedelta(minutes=50)) == ["pending", "pending"], "a worker knows it"
     register_worker("sd15")
-    executor.expiry.look(LEASE, 4)
-    ended, kept = read(executor, job.id, other.id)
-    assert ended.state == job_pb2.JOB_STATE_FAILED
+    assert states_after(timedelta(minutes=15)) == ["pending", "pending"]
+    assert sorted(states_after(STRANDED_AFTER)) == ["failed", "pending"]
+    ended = next(found for found in executor.executor.get([JobId(job.id)]))
     assert ended.failure.message == "The model is not installed any more."
-    assert kept.state == job_pb2.JOB_STATE_PENDING
+
+
+def test_what_is_kept_of_an_engine_goes_a_day_after_its_last_report(executor, register_worker):
+    register_worker("sd15")
+    with executor.database.transaction() as tx:
+        store.advance_clock(tx, ENGINE, 5.0)
+        store.add_sample(tx, Key(Kind.LOAD, "sd15", ENGINE), 1.0)
+        store.add_sample(tx, Key(Kind.FINISH), 1.0)
+    executor.clock.ahead += ENGINE_MEMORY + timedelta(hours=1)
+    executor.expiry.look(LEASE, 4)
+    with executor.database.transaction() as tx:
+        assert list(store.load_samples(tx)) == [Key(Kind.FINISH)]
+        assert tx.execute(sa.text("SELECT count(*) FROM clocks")).scalar_one() == 0
+
+
+def test_a_submit_needs_one_connection_only(executor, register_worker, database_url):
+    register_worker("sd15")
+    with closing(Database(database_url, connections=1)) as narrow:
+        learning = Learning(narrow, FOLDER)
+        alone = Executor(
+            database=narrow,
+            folder=FOLDER,
+            pools=Pools(""),
+            ledger=Ledger(None),
+            estimates=learning.estimates,
+            publisher=executor.publisher,
+            bell=Bell(celery_app("redis://127.0.0.1:1")),
+            clock=lambda: datetime.now(UTC),
+        )
+        assert alone.submit(uuid4(), uuid4(), "sd15", a_spec()).state == "pending"
 
 
 def test_watching_begins_with_the_state_and_ends_after_the_last_one(executor, register_worker):

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql as pg
 
-from services.executor.domain import EngineId, JobId, OwnerId, State
+from services.executor.domain import WORKER_MEMORY, EngineId, JobId, OwnerId, State
 from services.executor.fairshare import Account, Head
-from services.executor.store.tables import clocks, jobs, lanes, owners, workers
+from services.executor.store.tables import clocks, jobs, lanes, owners, waiting, workers
 
 HEADS = 16
 """Heads looked at for each model: as many workers may claim at once before one of them has to look again."""
@@ -82,6 +82,12 @@ def has_waiting(tx: Connection, owner_id: OwnerId) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(lanes.c.owner_id == owner_id))).scalar())
 
 
+def held_of(tx: Connection, owner_id: OwnerId) -> int:
+    """How many of an owner's jobs workers hold."""
+    query = sa.select(sa.func.count()).where(jobs.c.owner_id == owner_id, jobs.c.engine_id.is_not(None))
+    return tx.execute(query).scalar_one()
+
+
 # One statement, because this is done three times for each picture. Its parts see the same snapshot, so the lane whose
 # head is set anew is left out of the update of the others.
 _SAVE_ACCOUNT = sa.text("""
@@ -144,19 +150,18 @@ def waits(tx: Connection, model: str) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(lanes.c.model == model, lanes.c.is_open))).scalar())
 
 
-def stranded(tx: Connection, known: Collection[str], created_before: datetime) -> list[JobId]:
-    """Heads of lines for models that are neither known here nor to any worker."""
-    is_reported = sa.or_(lanes.c.model == sa.any_(workers.c.models), workers.c.missing.has_key(lanes.c.model))
-    query = (
-        sa.select(lanes.c.job_id)
-        .join(jobs, jobs.c.id == lanes.c.job_id)
-        .where(
-            lanes.c.model.not_in(known),
-            jobs.c.created_at < created_before,
-            ~sa.exists().where(is_reported),
-        )
-    )
-    return [JobId(row.job_id) for row in tx.execute(query)]
+def unknown_models(tx: Connection, known: Collection[str], now: datetime) -> list[str]:
+    """Models that jobs wait for, and that neither this process nor any worker that is not forgotten knows."""
+    is_known = sa.or_(lanes.c.model == sa.any_(workers.c.models), workers.c.missing.has_key(lanes.c.model))
+    by_whom = sa.exists().where(workers.c.seen_at > now - WORKER_MEMORY, is_known)
+    query = sa.select(lanes.c.model).distinct().where(lanes.c.model.not_in(known), ~by_whom)
+    return list(tx.execute(query).scalars())
+
+
+def waiting_for(tx: Connection, models: Collection[str], limit: int) -> list[JobId]:
+    """Jobs in the queue for these models."""
+    query = sa.select(jobs.c.id).where(jobs.c.model.in_(models), waiting).limit(limit)
+    return [JobId(row.id) for row in tx.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)

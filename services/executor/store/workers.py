@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.dialects import postgresql as pg
 
 from services.executor.domain import WORKER_MEMORY, WORKER_PATIENCE, EngineId, JobId, Worker
-from services.executor.store.tables import jobs, workers
+from services.executor.store.tables import clocks, estimates, jobs, workers
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,23 @@ def resume(tx: Connection, engine_id: EngineId, now: datetime) -> Worker | None:
     return _order(tx, engine_id, {"drained": False, "resumed_at": now, "quarantined_until": None})
 
 
+_DRAINED = (
+    sa.select(workers.c.drained).where(workers.c.engine_id == sa.bindparam("engine_id")).with_for_update(read=True)
+)
+
+
 def is_drained(tx: Connection, engine_id: EngineId) -> bool:
-    return bool(tx.execute(sa.select(workers.c.drained).where(workers.c.engine_id == engine_id)).scalar())
+    """An operator's order. Whoever gives it waits until this transaction ends, so no claim follows the answer."""
+    return bool(tx.execute(_DRAINED, {"engine_id": engine_id}).scalar())
+
+
+def forget_engines(tx: Connection, seen_before: datetime) -> None:
+    """Delete what is kept of engines that nobody has heard of since."""
+    gone = list(tx.execute(sa.delete(workers).where(workers.c.seen_at < seen_before).returning(workers.c.engine_id)))
+    engine_ids = [row.engine_id for row in gone]
+    if engine_ids:
+        tx.execute(sa.delete(clocks).where(clocks.c.engine_id.in_(engine_ids)))
+        tx.execute(sa.delete(estimates).where(estimates.c.engine_id.in_(engine_ids)))
 
 
 def list_workers(tx: Connection, now: datetime) -> list[Worker]:

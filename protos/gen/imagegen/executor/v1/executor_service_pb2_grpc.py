@@ -84,7 +84,8 @@ class ExecutorServiceServicer:
         Errors:
 
         * `FAILED_PRECONDITION` `MODEL_UNKNOWN`: no manifest has this name.
-        * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files.
+        * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
+        pool is declared for it.
         * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -92,7 +93,7 @@ class ExecutorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """CancelJob asks a job to stop and returns it. A pending job stops at once, a processing one when
+        """CancelJob asks a job to stop and returns it. A job in the queue stops at once, one that a worker has when
         its worker notices, a finished one stays as it is. A job that is not known yet leaves a
         tombstone: its SubmitJob will return it canceled.
         """

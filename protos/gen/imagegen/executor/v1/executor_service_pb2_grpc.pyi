@@ -44,11 +44,12 @@ class ExecutorServiceStub:
     Errors:
 
     * `FAILED_PRECONDITION` `MODEL_UNKNOWN`: no manifest has this name.
-    * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files.
+    * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
+      pool is declared for it.
     * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_executor_service_pb2.CancelJobRequest, _executor_service_pb2.CancelJobResponse]
-    """CancelJob asks a job to stop and returns it. A pending job stops at once, a processing one when
+    """CancelJob asks a job to stop and returns it. A job in the queue stops at once, one that a worker has when
     its worker notices, a finished one stays as it is. A job that is not known yet leaves a
     tombstone: its SubmitJob will return it canceled.
     """
@@ -86,11 +87,12 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     Errors:
 
     * `FAILED_PRECONDITION` `MODEL_UNKNOWN`: no manifest has this name.
-    * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files.
+    * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
+      pool is declared for it.
     * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_executor_service_pb2.CancelJobRequest, _executor_service_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """CancelJob asks a job to stop and returns it. A pending job stops at once, a processing one when
+    """CancelJob asks a job to stop and returns it. A job in the queue stops at once, one that a worker has when
     its worker notices, a finished one stays as it is. A job that is not known yet leaves a
     tombstone: its SubmitJob will return it canceled.
     """
@@ -131,7 +133,8 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
 
         * `FAILED_PRECONDITION` `MODEL_UNKNOWN`: no manifest has this name.
-        * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files.
+        * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
+          pool is declared for it.
         * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
         """
 
@@ -141,7 +144,7 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _executor_service_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_executor_service_pb2.CancelJobResponse, _abc.Awaitable[_executor_service_pb2.CancelJobResponse]]:
-        """CancelJob asks a job to stop and returns it. A pending job stops at once, a processing one when
+        """CancelJob asks a job to stop and returns it. A job in the queue stops at once, one that a worker has when
         its worker notices, a finished one stays as it is. A job that is not known yet leaves a
         tombstone: its SubmitJob will return it canceled.
         """

@@ -92,7 +92,9 @@ class _FailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failure
     DESCRIPTOR: _descriptor.EnumDescriptor
     FAILURE_REASON_UNSPECIFIED: _FailureReason.ValueType  # 0
     FAILURE_REASON_REFUSED: _FailureReason.ValueType  # 1
-    """The executor refused the job: unknown model, model without files, parameter out of range."""
+    """The executor refused the job: unknown model, model without files, parameter out of range; or its
+    model was removed while it waited.
+    """
     FAILURE_REASON_ENGINE_REFUSED: _FailureReason.ValueType  # 2
     """The engine did not accept the workflow or its values."""
     FAILURE_REASON_ENGINE_FAILED: _FailureReason.ValueType  # 3
@@ -111,7 +113,9 @@ class FailureReason(_FailureReason, metaclass=_FailureReasonEnumTypeWrapper):
 
 FAILURE_REASON_UNSPECIFIED: FailureReason.ValueType  # 0
 FAILURE_REASON_REFUSED: FailureReason.ValueType  # 1
-"""The executor refused the job: unknown model, model without files, parameter out of range."""
+"""The executor refused the job: unknown model, model without files, parameter out of range; or its
+model was removed while it waited.
+"""
 FAILURE_REASON_ENGINE_REFUSED: FailureReason.ValueType  # 2
 """The engine did not accept the workflow or its values."""
 FAILURE_REASON_ENGINE_FAILED: FailureReason.ValueType  # 3

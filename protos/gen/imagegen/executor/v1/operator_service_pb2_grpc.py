@@ -79,7 +79,7 @@ class OperatorServiceServicer:
 
     def DrainWorker(self, request, context):
         """DrainWorker lets a worker finish what it holds and take nothing more, until it is resumed. It
-        notices within two seconds; a restart of the worker changes nothing.
+        claims nothing once this is answered; a restart of the worker changes nothing.
 
         Errors:
 

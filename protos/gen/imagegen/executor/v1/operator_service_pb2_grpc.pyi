@@ -40,7 +40,7 @@ class OperatorServiceStub:
     """ListWorkers returns every worker that has reported within the last hour, in order of engine id."""
     DrainWorker: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.DrainWorkerRequest, _operator_service_pb2.DrainWorkerResponse]
     """DrainWorker lets a worker finish what it holds and take nothing more, until it is resumed. It
-    notices within two seconds; a restart of the worker changes nothing.
+    claims nothing once this is answered; a restart of the worker changes nothing.
 
     Errors:
 
@@ -72,7 +72,7 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """ListWorkers returns every worker that has reported within the last hour, in order of engine id."""
     DrainWorker: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.DrainWorkerRequest, _operator_service_pb2.DrainWorkerResponse]  # type: ignore[assignment]
     """DrainWorker lets a worker finish what it holds and take nothing more, until it is resumed. It
-    notices within two seconds; a restart of the worker changes nothing.
+    claims nothing once this is answered; a restart of the worker changes nothing.
 
     Errors:
 
@@ -113,7 +113,7 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.DrainWorkerResponse, _abc.Awaitable[_operator_service_pb2.DrainWorkerResponse]]:
         """DrainWorker lets a worker finish what it holds and take nothing more, until it is resumed. It
-        notices within two seconds; a restart of the worker changes nothing.
+        claims nothing once this is answered; a restart of the worker changes nothing.
 
         Errors:
 

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!imagegen/executor/v1/worker.proto\x12\x14imagegen.executor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x0cMissingModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\t\"\x8a\x03\n\x06Worker\x12\x11\n\tengine_id\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.imagegen.executor.v1.WorkerState\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12:\n\x0emissing_models\x18\x05 \x03(\x0b\x32\".imagegen.executor.v1.MissingModel\x12\x14\n\x0cloaded_model\x18\x06 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\x12\n\nvram_total\x18\t \x01(\x03\x12\x11\n\tvram_free\x18\n \x01(\x03\x12\x0f\n\x07job_ids\x18\x0b \x03(\t\x12/\n\x0breport_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13quarantine_end_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"z\n\x05Owner\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x13\n\x0brunning_cap\x18\x03 \x01(\x05\x12\x14\n\x0cvirtual_time\x18\x04 \x01(\x01\x12\x14\n\x0cwaiting_jobs\x18\x05 \x01(\x05\x12\x14\n\x0crunning_jobs\x18\x06 \x01(\x05*\xdc\x01\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11WORKER_STATE_IDLE\x10\x01\x12\x15\n\x11WORKER_STATE_BUSY\x10\x02\x12\x19\n\x15WORKER_STATE_DRAINING\x10\x03\x12\x18\n\x14WORKER_STATE_DRAINED\x10\x04\x12\x1c\n\x18WORKER_STATE_QUARANTINED\x10\x05\x12\x17\n\x13WORKER_STATE_UNWELL\x10\x06\x12\x15\n\x11WORKER_STATE_AWAY\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!imagegen/executor/v1/worker.proto\x12\x14imagegen.executor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x0cMissingModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\t\"\x8a\x03\n\x06Worker\x12\x11\n\tengine_id\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.imagegen.executor.v1.WorkerState\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12:\n\x0emissing_models\x18\x05 \x03(\x0b\x32\".imagegen.executor.v1.MissingModel\x12\x14\n\x0cloaded_model\x18\x06 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\x12\n\nvram_total\x18\t \x01(\x03\x12\x11\n\tvram_free\x18\n \x01(\x03\x12\x0f\n\x07job_ids\x18\x0b \x03(\t\x12/\n\x0breport_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13quarantine_end_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x05Owner\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x13\n\x0brunning_cap\x18\x03 \x01(\x05\x12\x14\n\x0cwaiting_jobs\x18\x04 \x01(\x05\x12\x14\n\x0crunning_jobs\x18\x05 \x01(\x05*\xdc\x01\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11WORKER_STATE_IDLE\x10\x01\x12\x15\n\x11WORKER_STATE_BUSY\x10\x02\x12\x19\n\x15WORKER_STATE_DRAINING\x10\x03\x12\x18\n\x14WORKER_STATE_DRAINED\x10\x04\x12\x1c\n\x18WORKER_STATE_QUARANTINED\x10\x05\x12\x17\n\x13WORKER_STATE_UNWELL\x10\x06\x12\x15\n\x11WORKER_STATE_AWAY\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.executor.v1.worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKERSTATE']._serialized_start=659
-  _globals['_WORKERSTATE']._serialized_end=879
+  _globals['_WORKERSTATE']._serialized_start=637
+  _globals['_WORKERSTATE']._serialized_end=857
   _globals['_MISSINGMODEL']._serialized_start=92
   _globals['_MISSINGMODEL']._serialized_end=135
   _globals['_WORKER']._serialized_start=138
   _globals['_WORKER']._serialized_end=532
   _globals['_OWNER']._serialized_start=534
-  _globals['_OWNER']._serialized_end=656
+  _globals['_OWNER']._serialized_end=634
 # @@protoc_insertion_point(module_scope)

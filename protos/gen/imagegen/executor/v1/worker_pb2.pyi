@@ -171,7 +171,6 @@ class Owner(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     RUNNING_CAP_FIELD_NUMBER: _builtins.int
-    VIRTUAL_TIME_FIELD_NUMBER: _builtins.int
     WAITING_JOBS_FIELD_NUMBER: _builtins.int
     RUNNING_JOBS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -179,8 +178,6 @@ class Owner(_message.Message):
     """Share of the GPUs in relation to others'; 1 unless an operator set it."""
     running_cap: _builtins.int
     """Most jobs that workers may hold at once; 0 is no cap of its own (the executor's default holds)."""
-    virtual_time: _builtins.float
-    """Virtual time in GPU-seconds per unit of weight."""
     waiting_jobs: _builtins.int
     running_jobs: _builtins.int
     """Jobs that workers hold."""
@@ -190,13 +187,12 @@ class Owner(_message.Message):
         id: _builtins.str = ...,
         weight: _builtins.float = ...,
         running_cap: _builtins.int = ...,
-        virtual_time: _builtins.float = ...,
         waiting_jobs: _builtins.int = ...,
         running_jobs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "running_cap", b"running_cap", "running_jobs", b"running_jobs", "virtual_time", b"virtual_time", "waiting_jobs", b"waiting_jobs", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "running_cap", b"running_cap", "running_jobs", b"running_jobs", "waiting_jobs", b"waiting_jobs", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
