@@ -3,7 +3,6 @@
 One server a session; of PostgreSQL one migrated template a context and one copy of it a test.
 """
 
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -14,10 +13,10 @@ import psycopg2
 import pytest
 import redis
 
-from deploy.local import wheels
 from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
 from services.runtime.migrate import migrate
+from tests.valkey_process import ValkeyProcess
 
 FreshDatabase = Callable[[str], str]
 
@@ -75,18 +74,8 @@ def fresh_database(databases: Callable[[], AbstractContextManager[FreshDatabase]
 @pytest.fixture(scope="session")
 def valkey(ports: dict[str, int]) -> Iterator[str]:
     """URL of a running server."""
-    command = [wheels.valkey_server(), "--port", str(ports["valkey"]), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen([*command, "--appendonly", "no"], stdout=subprocess.DEVNULL) as server:
-        url = f"redis://127.0.0.1:{ports['valkey']}/0"
-        with redis.Redis.from_url(url) as client:
-            while True:
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    assert server.poll() is None, "valkey-server did not start"
-        yield url
-        server.kill()
+    with ValkeyProcess(ports["valkey"]) as server:
+        yield server.url
 
 
 @pytest.fixture
