@@ -23,6 +23,7 @@ from services.generation.domain import (
     WaitingReason,
 )
 from services.runtime.channels import Peer
+from services.runtime.logs import describe
 from services.runtime.protos import from_enum, from_timestamp
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ class ExecutorSilent(Exception):
 
 
 class ExecutorFailed(ExecutorSilent):
-    """The executor is there, and answered with an error of its own."""
+    """The executor is there, and answered with an error of its own or with what is not understood."""
 
 
 class SubmitRefused(Exception):
@@ -58,6 +59,7 @@ class Executor:
         self._channel = channel
         self._stub = executor_service_pb2_grpc.ExecutorServiceStub(channel)
         self._peer = peer
+        self._is_closed = False
         self.is_reachable = False
 
     def submit(self, task: Task) -> Snapshot:
@@ -75,14 +77,14 @@ class Executor:
                 if error.code() in REFUSALS:
                     raise SubmitRefused(_sentence(error.details() or "it was refused")) from error
                 raise
-        return snapshot_from(answer.job)
+            return snapshot_from(answer.job)
 
     def cancel(self, task: Task) -> Snapshot:
         """Raises ExecutorSilent."""
         request = pb.CancelJobRequest(job_id=str(task.id), owner_id=str(task.owner_id))
         with self._answered():
             answer = self._stub.CancelJob(request, timeout=CALL_SECONDS, metadata=self._peer.metadata())
-        return snapshot_from(answer.job)
+            return snapshot_from(answer.job)
 
     def jobs(self, task_ids: Sequence[TaskId]) -> dict[TaskId, Snapshot]:
         """The jobs that exist, of at most 500. Raises ExecutorSilent."""
@@ -95,7 +97,7 @@ class Executor:
             return {}
         try:
             return self._get(task_ids, GLANCE_SECONDS)
-        except grpc.RpcError:
+        except (grpc.RpcError, ValueError):  # the latter: it speaks of what is not known here
             return {}
 
     def models(self) -> list[Model]:
@@ -103,7 +105,7 @@ class Executor:
         request = pb.ListModelsRequest()
         with self._answered():
             answer = self._stub.ListModels(request, timeout=CALL_SECONDS, metadata=self._peer.metadata())
-        return [_model(model) for model in answer.models]
+            return [_model(model) for model in answer.models]
 
     @contextmanager
     def transitions(self) -> Iterator[Iterator[Snapshot]]:
@@ -116,6 +118,7 @@ class Executor:
 
     def close(self) -> None:
         """Ends every call that is open."""
+        self._is_closed = True
         self._channel.close()
 
     def _read(self, call: Iterator[pb.WatchTransitionsResponse]) -> Iterator[Snapshot]:
@@ -131,13 +134,20 @@ class Executor:
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
-        """Notes whether the executor is there, and turns what gRPC raises into ExecutorSilent or ExecutorFailed."""
+        """Notes whether the executor is there, and turns whatever goes wrong into ExecutorSilent or ExecutorFailed."""
         try:
             yield
         except grpc.RpcError as error:
             code = error.code()
             self._note(is_reachable=code not in ABSENCES, code=code)
             raise (ExecutorSilent if code in {*ABSENCES, OURS} else ExecutorFailed)(code.name) from error
+        except SubmitRefused:
+            raise
+        except Exception as error:
+            if self._is_closed:
+                raise ExecutorSilent(OURS.name) from error
+            log.error("executor not understood", **describe(error))  # noqa: TRY400 - the text may quote a prompt
+            raise ExecutorFailed(type(error).__name__) from error
         self._note(is_reachable=True, code=grpc.StatusCode.OK)
 
     def _note(self, *, is_reachable: bool, code: grpc.StatusCode) -> None:

@@ -204,6 +204,23 @@ def test_an_executor_that_fails_at_everything_does_not_keep_a_task_for_ever(worl
     assert state_of(world.get(task_id)) == "failed"
 
 
+def test_an_executor_that_speaks_of_what_nobody_knows_does_not_keep_a_task_for_ever(world):
+    task_id = world.create().id
+    world.stand_in.jobs[task_id] = job_pb2.Job(id=task_id, version=1, state=99)
+
+    assert fail(world, times=SUBMIT_TRIES + 3) == SUBMIT_TRIES
+
+    task = world.get(task_id)
+    assert (state_of(task), task.failure.message) == ("failed", HOPELESS)
+
+
+def test_a_task_of_whose_job_nobody_understands_the_state_can_be_read(world):
+    task_id = world.submitted()
+    world.stand_in.jobs[task_id].state = 99
+
+    assert state_of(world.get(task_id)) == "pending"
+
+
 def test_what_vanishes_while_it_is_given_up_is_given_up_later(world):
     task_id = world.create().id
     world.stand_in.before["BatchGetJobs"] = world.stand_in.go
