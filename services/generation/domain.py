@@ -24,6 +24,9 @@ SUBMIT_TRIES = 7
 than 6 minutes: long enough to roll a bad release back, short enough for a person to hear of it.
 """
 
+CANCEL_TRIES = 7
+"""Cancels that may be answered with an error of the executor's own. With pauses that double they take 3 minutes."""
+
 TaskId = NewType("TaskId", UUID)
 OwnerId = NewType("OwnerId", UUID)
 
@@ -195,9 +198,9 @@ class Task:
     """What a person asked for, and how it stands.
 
     `origin`: the id of the request that made it, for log lines. `submit_tried_at`: a submit may have left, last at
-    that time; `submit_failures` were answered with an error of the executor's own. `submitted_at`: the executor is
-    known to have the job since then. `job_version`: of the newest snapshot applied, 0 before any. `live` is known only
-    just after the executor was asked.
+    that time; `submit_failures`, and `cancel_failures`, were answered with an error of the executor's own.
+    `submitted_at`: the executor is known to have the job since then. `job_version`: of the newest snapshot applied, 0
+    before any. `live` is known only just after the executor was asked.
     """
 
     id: TaskId
@@ -212,6 +215,7 @@ class Task:
     job_version: int = 0
     submit_tried_at: datetime | None = None
     submit_failures: int = 0
+    cancel_failures: int = 0
     submitted_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     started_at: datetime | None = None
@@ -298,6 +302,17 @@ class Task:
         if self.submit_tried_at is None and self.submitted_at is None:
             return asked._end(State.CANCELED, now)  # noqa: SLF001 - a Task too
         return asked
+
+    def fail_cancel(self, now: datetime) -> "Task":
+        """The executor is there and could not cancel the job.
+
+        After so many tries the task is canceled all the same: that is what its owner wants, and no job that has ended
+        was heard of. One that the executor still has may be painted; it changes nothing here any more.
+        """
+        if self.is_finished:
+            return self
+        failed = replace(self, cancel_failures=self.cancel_failures + 1)
+        return failed._end(State.CANCELED, now) if failed.cancel_failures >= CANCEL_TRIES else failed  # noqa: SLF001 - a Task too
 
     def _end(self, state: State, at: datetime, failure: Failure | None = None) -> "Task":
         return replace(self, state=state, waiting_reason=None, failure=failure, finished_at=at, live=None)

@@ -7,6 +7,7 @@ on another having worked: a crash between two lines leaves something that a late
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -37,6 +38,9 @@ RECONCILE_SECONDS = 5.0
 
 CANCEL_SECONDS = 2.0
 """How late a cancel reaches an executor that was away when a person asked for it."""
+
+CANCEL_RETRY = timedelta(seconds=3)
+"""After the first cancel that failed; the pause doubles with each."""
 
 CATALOGUE_SECONDS = 2.0
 """How late a model's new availability is known here; also how soon an executor's return is noticed."""
@@ -126,14 +130,15 @@ class Reconciler:
 
     def repeat_cancels(self) -> None:
         """Tell the executor again what is to stop. Raises ExecutorSilent."""
-        for page in self._pages(store.list_canceling):
+        for page in self._pages(partial(store.list_canceling, now=self._clock(), pause=CANCEL_RETRY)):
             for task in page:
                 try:
-                    self._tasks.apply([self._executor.cancel(task)])
-                except ExecutorSilent as error:
-                    if not self._executor.is_reachable:
-                        raise
-                    log.warning("cancel not answered", task_id=str(task.id), code=str(error))
+                    snapshot = self._executor.cancel(task)
+                except ExecutorFailed as error:
+                    log.warning("cancel failed", task_id=str(task.id), code=str(error))
+                    self._count_failed_cancel(task)
+                else:
+                    self._tasks.apply([snapshot])
 
     def _take_from_outbox(self) -> Task | None:
         """The next task to submit, with the try noted before it is made."""
@@ -155,6 +160,12 @@ class Reconciler:
             store.save_task(tx, current)
         if current.is_hopeless:
             self._give_up(current)
+
+    def _count_failed_cancel(self, task: Task) -> None:
+        with self._database.transaction() as tx:
+            current = store.get_task(tx, task.owner_id, task.id, lock=True)
+            if current.cancel_failures == task.cancel_failures:  # no other replica has failed at the same time
+                store.save_task(tx, current.fail_cancel(self._clock()))
 
     def _give_up(self, task: Task) -> None:
         """End a task that cannot be submitted, unless the executor has its job after all."""

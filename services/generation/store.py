@@ -56,6 +56,7 @@ generation_tasks = sa.Table(
     sa.Column("job_version", sa.BigInteger, nullable=False),
     sa.Column("submit_tried_at", _moment),
     sa.Column("submit_failures", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("cancel_failures", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("submitted_at", _moment),
     sa.Column("cancel_requested_at", _moment),
     sa.Column("origin", sa.Text, nullable=False),
@@ -221,10 +222,17 @@ def list_submitted(tx: Connection, after: TaskId | None, limit: int) -> list[Tas
     return _tasks(tx, query if after is None else query.where(_t.id > after))
 
 
-def list_canceling(tx: Connection, after: TaskId | None, limit: int) -> list[Task]:
-    """Unfinished tasks whose cancel was asked for, in order of id, from the one after `after`."""
+def list_canceling(tx: Connection, after: TaskId | None, limit: int, *, now: datetime, pause: timedelta) -> list[Task]:
+    """Unfinished tasks whose cancel is to be told now, in order of id, from the one after `after`.
+
+    After the first that failed lies the pause, after each later one twice as long.
+    """
+    pauses = pause.total_seconds() * (sa.func.power(2, _t.cancel_failures) - 1)
     query = (
-        sa.select(generation_tasks).where(_unfinished, _t.cancel_requested_at.is_not(None)).order_by(_t.id).limit(limit)
+        sa.select(generation_tasks)
+        .where(_unfinished, _t.cancel_requested_at + _seconds(pauses) <= now)
+        .order_by(_t.id)
+        .limit(limit)
     )
     return _tasks(tx, query if after is None else query.where(_t.id > after))
 
@@ -274,6 +282,7 @@ def _standing(task: Task) -> dict[str, Any]:
         "job_version": task.job_version,
         "submit_tried_at": task.submit_tried_at,
         "submit_failures": task.submit_failures,
+        "cancel_failures": task.cancel_failures,
         "submitted_at": task.submitted_at,
         "cancel_requested_at": task.cancel_requested_at,
         "started_at": task.started_at,
@@ -308,6 +317,7 @@ def _task(row: Row[Any]) -> Task:
         job_version=row.job_version,
         submit_tried_at=row.submit_tried_at,
         submit_failures=row.submit_failures,
+        cancel_failures=row.cancel_failures,
         submitted_at=row.submitted_at,
         cancel_requested_at=row.cancel_requested_at,
         started_at=row.started_at,

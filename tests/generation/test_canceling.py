@@ -1,6 +1,8 @@
 import grpc
 import pytest
 
+from services.generation.domain import CANCEL_TRIES
+from services.generation.executor import ExecutorSilent
 from tests.generation.conftest import held, in_parallel, state_of
 from tests.grpc_errors import reason
 
@@ -145,3 +147,62 @@ def test_one_cancel_that_the_executor_cannot_do_does_not_keep_the_others_waiting
     world.first.reconciler.repeat_cancels()
 
     assert [state_of(world.get(task_id)) for task_id in tasks] == ["pending", "canceled", "canceled"]
+
+
+def repeat(world, seconds: int) -> list[int]:
+    """Let the reconciler repeat cancels each second; after how many seconds the executor was asked."""
+    asked_after = []
+    for second in range(seconds):
+        world.stand_in.calls.clear()
+        world.first.reconciler.repeat_cancels()
+        asked_after += [second] * world.stand_in.calls.count("CancelJob")
+        world.clock.advance(seconds=1)
+    return asked_after
+
+
+def test_a_cancel_at_which_the_executor_fails_again_and_again_is_given_after_minutes_and_not_never(world):
+    task_id = world.submitted()
+    world.stand_in.failing = {"CancelJob"}
+    asked = world.cancel(task_id)
+    assert (state_of(asked), asked.cancel_requested) == ("pending", True)
+
+    asked_after = repeat(world, 600)
+
+    assert state_of(world.get(task_id)) == "canceled"
+    assert len(asked_after) == CANCEL_TRIES
+    assert asked_after[-1] > 120
+
+
+def test_a_job_that_ends_while_the_executor_fails_at_its_cancel_ends_the_task(world):
+    task_id = world.submitted()
+    world.stand_in.failing = {"CancelJob"}
+    world.cancel(task_id)
+    repeat(world, 30)
+    world.stand_in.tell(task_id, "completed", hint=False)
+
+    world.first.reconciler.reconcile()
+
+    assert state_of(world.get(task_id)) == "completed"
+
+
+def test_two_replicas_that_repeat_a_cancel_at_once_count_it_once(world):
+    task_id = world.submitted()
+    world.stand_in.failing = {"CancelJob"}
+    world.cancel(task_id)
+    with world.replica() as second, held(world.stand_in.before, "CancelJob", second.reconciler.repeat_cancels):
+        world.first.reconciler.repeat_cancels()
+
+    assert world.row(task_id).cancel_failures == 1
+
+
+def test_an_executor_that_is_absent_ends_no_task_that_is_to_be_canceled(world):
+    task_id = world.submitted()
+    world.stand_in.go()
+    world.cancel(task_id)
+    for _ in range(3 * CANCEL_TRIES):
+        with pytest.raises(ExecutorSilent):
+            world.first.reconciler.repeat_cancels()
+        world.clock.advance(minutes=10)
+
+    row = world.row(task_id)
+    assert (row.status, row.cancel_failures) == ("pending", 0)
