@@ -19,7 +19,7 @@ from services.executor.engine.errors import (
     RunFailed,
     RunRefused,
 )
-from services.executor.engine.events import Preview
+from services.executor.engine.events import Loading, Preview, Progress, Started
 from services.executor.engine.listener import Mailbox
 from tests.executor import replay
 from tests.executor.replay import Replay, picture
@@ -67,6 +67,24 @@ def test_a_prompt_whose_answer_got_lost_runs_exactly_once(server):
     with server("02") as engine:
         assert run(engine) == [picture("null_00001_.png")]
         assert engine.posts == 1
+
+
+class AnswerLate(Replay):
+    """All frames come, and are read, before the prompt is answered: who opens a new socket has seen the old one end."""
+
+    async def prompt(self, request):
+        answer = await super().prompt(request)
+        await self._playing
+        await self._disconnect(killed=False)
+        await self.connected.wait()
+        return answer
+
+
+def test_frames_that_come_before_the_answer_to_their_prompt_are_not_lost():
+    events = []
+    with AnswerLate("05") as engine:
+        assert run(engine, on_event=events.append) == [picture("sd_00001_.png")]
+    assert events == [Started(), Loading("4"), *(Progress(step, 4, "3") for step in (1, 2, 3, 4))]
 
 
 class Refusing(Replay):
