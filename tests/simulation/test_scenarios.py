@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.eta import eta
+from tests.simulation.eta import SCENARIOS, eta
 from tests.simulation.measures import Target, jain
 from tests.simulation.scenarios import backlogged, light_users, light_waits, reloads, separate_pools, unloaded_model
 
@@ -35,7 +35,7 @@ def test_who_wants_a_model_that_nobody_has_loaded_waits_for_a_bounded_time():
     assert_met(unloaded_model(SEEDS))
 
 
-@pytest.mark.parametrize("load", ["steady load", "fast and slow GPUs", "a hot user arrives"])
+@pytest.mark.parametrize("load", SCENARIOS)
 def test_as_many_jobs_end_in_time_as_were_promised(load):
     assert_met(eta((0, 1), [load]))
 
