@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 
 from deploy.local.ports import reserved_ports
+from services.executor.settings import MODELS
 
 _PROJECT = Path(__file__).parents[1]
 _START_SECONDS = 120
@@ -31,6 +33,11 @@ class Installation:
     @property
     def log(self) -> Path:
         return self.data / "launcher.log"
+
+    @property
+    def models(self) -> Path:
+        """A folder of its own with the presets."""
+        return self.data / "models"
 
     @property
     def pictures(self) -> Path:
@@ -74,9 +81,11 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
     """
     with reserved_ports(["public"]) as ports:
         port = ports["public"]
+    models = shutil.copytree(MODELS, data / "models")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "SKETCHES"},
         "PYTHONPATH": os.pathsep.join([str(_PROJECT), str(_PROJECT / "protos" / "gen")]),
+        "EXECUTOR_MODELS_DIR": str(models),
         **settings,
     }
     command = [sys.executable, "-m", "deploy.local", "--port", str(port), "--data-dir", str(data)]
