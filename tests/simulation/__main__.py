@@ -1,6 +1,10 @@
-"""python -m tests.simulation [--seeds N] [--out FOLDER]: the policy of the executor, replayed on simulated GPUs."""
+"""python -m tests.simulation [--seeds N] [--out FOLDER]: the policy of the executor, replayed on simulated GPUs.
+
+Exit 1 if a target is missed.
+"""
 
 import argparse
+import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -51,6 +55,7 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "simulation.txt").write_text(f"{figures}\n\n{title}\n\n{bars}\n\n{explained}\n")
         (options.out / "waits.svg").write_text(plot.svg(title, together))
+    sys.exit(not all(measure.is_met for measure in [*measures, *times]))
 
 
 main()
