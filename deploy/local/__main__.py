@@ -23,7 +23,7 @@ from deploy.local.credentials import load_secrets
 from deploy.local.engines import Engine, EnginesRefused, engines_of
 from deploy.local.files import replace
 from deploy.local.installation import Installation, port_names
-from deploy.local.liveness import changes, engine_works
+from deploy.local.liveness import changes, works
 from deploy.local.log import Log
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
 from deploy.local.postgres import PostgresError
@@ -89,8 +89,8 @@ async def _launch(at: Installation, lock: int) -> None:
 
 async def _report(at: Installation, engine: Engine, log: Log) -> None:
     """Tells when a ComfyUI of the caller's, which is not the launcher's to restart, stops working and works again."""
-    async for works in changes(engine_works(at.liveness(engine))):
-        change = "works again" if works else "answers, but does not work; restart it"
+    async for is_well in changes(works(at.liveness(engine), "/engine")):
+        change = "works again" if is_well else "answers, but does not work; restart it"
         log.write("launcher", f"{engine.external} {change}")
 
 

@@ -1,4 +1,4 @@
-"""Whether an engine works, as its worker sees it: a ComfyUI can answer every request while nothing in it moves."""
+"""Whether an engine or its worker works, as the worker sees it: both can run on while nothing in them moves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,12 +12,15 @@ LOOK_SECONDS = 3.0  # twice that is little beside the load of a model, and time 
 _OK, _UNAVAILABLE = 200, 503
 
 
-def engine_works(worker: str) -> Opinion:
-    """What the worker that listens on `host:port` says of its engine. Its silence says nothing: it may be starting."""
+def works(worker: str, path: str) -> Opinion:
+    """What the worker that listens on `host:port` says of its engine (/engine) or of itself (/worker).
+
+    Its silence says nothing: it may be starting.
+    """
 
     def ask() -> bool | None:
         try:
-            status, _ = request("GET", worker, "/engine")
+            status, _ = request("GET", worker, path)
         except OSError:
             return None
         return {_OK: True, _UNAVAILABLE: False}.get(status)

@@ -12,7 +12,7 @@ from deploy.local.credentials import CONTEXTS
 from deploy.local.engines import Engine
 from deploy.local.files import replace
 from deploy.local.installation import DATABASE_URLS, PROJECT, Installation
-from deploy.local.liveness import engine_works
+from deploy.local.liveness import Opinion, works
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import Check, answers, connects, exists, has_databases, opens, serves
 from deploy.local.supervisor import Process
@@ -71,7 +71,7 @@ def _sketch(at: Installation, engine: Engine) -> Process:
         _python(at),
         answers(address, "/system_stats"),
         address=address,
-        alive=engine_works(at.liveness(engine)),
+        alive=works(at.liveness(engine), "/engine"),
     )
 
 
@@ -114,6 +114,7 @@ def _worker(at: Installation, engine: Engine) -> Process:
         ready=exists(ready_file),
         after=("migrate",),
         prepare=partial(ready_file.unlink, missing_ok=True),
+        alive=works(at.liveness(engine), "/worker"),
     )
 
 
@@ -148,6 +149,7 @@ def _service(
     after: Sequence[str] = (),
     address: str | None = None,
     prepare: Callable[[], object] | None = None,
+    alive: Opinion | None = None,
 ) -> Process:
     identity = identity or name
     environment = {
@@ -160,7 +162,7 @@ def _service(
         "SERVICE_PUBLIC_KEYS": at.public_keys,
     }
     command = _module(module or f"services.{name}.main")
-    return Process(name, command, environment, ready, after, address, prepare)
+    return Process(name, command, environment, ready, after, address, prepare, alive=alive)
 
 
 def _module(name: str, *arguments: str) -> Sequence[str]:

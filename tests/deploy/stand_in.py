@@ -88,11 +88,11 @@ class _Rest(BaseHTTPRequestHandler):
 
 
 class _Liveness(BaseHTTPRequestHandler):
-    """The engine is well unless `….denied` lies beside the ready file."""
+    """The engine is well unless `….denied` lies beside the ready file, the worker unless `….broken` does."""
 
     def do_GET(self):
-        denied = Path(os.environ["EXECUTOR_READY_FILE"]).with_suffix(".denied").exists()
-        self.send_response(503 if denied and self.path == "/engine" else 200)
+        sign = {"/engine": ".denied", "/worker": ".broken"}[self.path]
+        self.send_response(503 if Path(os.environ["EXECUTOR_READY_FILE"]).with_suffix(sign).exists() else 200)
         self.end_headers()
 
 

@@ -126,6 +126,16 @@ def test_a_sketch_that_does_not_work_is_replaced_and_nothing_else(ready):
     assert pids(data) == {**before, "sketch-2": pids(data)["sketch-2"]}
 
 
+def test_a_worker_that_does_not_work_is_replaced_and_nothing_else(ready):
+    _, data = ready
+    before = pids(data)
+    broken = data / "run" / "worker-2.broken"
+    broken.touch()
+    wait_until(lambda: pids(data)["worker-2"] not in {before["worker-2"], None})
+    broken.unlink()
+    assert pids(data) == {**before, "worker-2": pids(data)["worker-2"]}
+
+
 def test_a_comfyui_that_does_not_work_is_told_of_once(project, tmp_path):
     data, log = tmp_path / "var", tmp_path / "log"
     given = {"COMFYUI_URL": "http://comfyui.invalid:8188"}

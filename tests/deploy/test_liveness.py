@@ -1,4 +1,4 @@
-"""What a worker says of its engine, and what the launcher makes of it."""
+"""What a worker says of its engine and of itself, and what the launcher makes of it."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from deploy.local.liveness import changes, engine_works, until_denied_twice
+from deploy.local.liveness import changes, until_denied_twice, works
 from deploy.local.ports import LOOPBACK
 
 SILENCE = None
@@ -15,12 +15,12 @@ SILENCE = None
 
 
 class Worker(BaseHTTPRequestHandler):
-    """Says of its engine what the test has scripted; the last again and again."""
+    """Says of itself or its engine what the test has scripted; the last again and again."""
 
     def do_GET(self):
         script = self.server.script
         status = script.pop(0) if len(script) > 1 else script[0]
-        if self.path != "/engine":
+        if self.path != self.server.path:
             status = 404
         if status is SILENCE:
             return
@@ -41,13 +41,14 @@ def worker():
         thread.join()
 
 
-@pytest.fixture
-def script(worker):
-    """Makes the worker say these statuses; returns what it says of the engine."""
+@pytest.fixture(params=["/engine", "/worker"])
+def script(worker, request):
+    """Makes the worker say these statuses; returns its opinion."""
+    worker.path = request.param
 
     def say(*statuses):
         worker.script = list(statuses)
-        return engine_works(f"{LOOPBACK}:{worker.server_port}")
+        return works(f"{LOOPBACK}:{worker.server_port}", worker.path)
 
     return say
 
@@ -60,7 +61,7 @@ def test_only_a_clear_answer_counts(script, status, works):
 def test_a_worker_that_is_away_says_nothing():
     with socket.create_server((LOOPBACK, 0)) as server:
         address = f"{LOOPBACK}:{server.getsockname()[1]}"
-    assert engine_works(address)() is None
+    assert works(address, "/worker")() is None
 
 
 @pytest.mark.parametrize("denied", [[503, 503], [200, 503, 503], [503, 200, 503, 503], [503, SILENCE, 503]])
