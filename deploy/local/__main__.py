@@ -62,7 +62,8 @@ def main() -> None:
             asyncio.run(_launch(at, lock))
         except* (StartFailed, PostgresError) as failures:
             failed = "\n".join(map(str, failures.exceptions))
-        operator.unlink(missing_ok=True)
+        finally:
+            operator.unlink(missing_ok=True)
         sys.exit(failed or 0)
 
 

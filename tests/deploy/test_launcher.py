@@ -220,3 +220,13 @@ def test_a_killed_launcher_can_be_started_again_at_once_and_stops_cleanly(projec
     assert not (data / "run" / "operator.env").exists()
     with (data / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_whatever_ends_a_launcher_no_key_of_the_operator_is_left(project, tmp_path):
+    data = tmp_path / "var"
+    data.joinpath("run", "processes.json").mkdir(parents=True)  # so that the status file cannot be written
+    with reserved_ports(["public"]) as ports, start(project, ports["public"], data, stderr=subprocess.PIPE) as launcher:
+        _, error = launcher.communicate(timeout=20)
+    assert launcher.returncode == 1
+    assert "IsADirectoryError" in error
+    assert not (data / "run" / "operator.env").exists()
