@@ -42,18 +42,21 @@ def _list(_options: argparse.Namespace) -> int:
 
 
 def _drain(options: argparse.Namespace) -> int:
+    request = pb.DrainWorkerRequest(engine_id=_engine_id(options.engine_id))
     with operator() as executor:
-        request = pb.DrainWorkerRequest(engine_id=_engine_id(options.engine_id))
         answer = executor.stub.DrainWorker(request, metadata=executor.credentials, timeout=CALL_SECONDS)
-    print(f"{answer.worker.engine_id} is {from_enum(worker_pb2.WorkerState, answer.worker.state)}.")
-    return 0
+    return _say(answer.worker)
 
 
 def _resume(options: argparse.Namespace) -> int:
+    request = pb.ResumeWorkerRequest(engine_id=_engine_id(options.engine_id))
     with operator() as executor:
-        request = pb.ResumeWorkerRequest(engine_id=_engine_id(options.engine_id))
         answer = executor.stub.ResumeWorker(request, metadata=executor.credentials, timeout=CALL_SECONDS)
-    print(f"{answer.worker.engine_id} is {from_enum(worker_pb2.WorkerState, answer.worker.state)}.")
+    return _say(answer.worker)
+
+
+def _say(worker: worker_pb2.Worker) -> int:
+    print(f"{worker.engine_id} is {from_enum(worker_pb2.WorkerState, worker.state)}.")
     return 0
 
 
