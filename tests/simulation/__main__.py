@@ -12,7 +12,7 @@ from tests.simulation import plot
 from tests.simulation.claim_time import claim_times
 from tests.simulation.eta import eta
 from tests.simulation.replay import AFFINITY, FAIR, FIFO
-from tests.simulation.scale import scale
+from tests.simulation.scale import scales
 from tests.simulation.scenarios import (
     backlogged,
     contention,
@@ -42,7 +42,7 @@ def main() -> None:
         *contention(seeds),
         *unloaded_model(seeds),
         *eta(seeds),
-        *scale(),
+        *scales(),
     ]
     times, plans = claim_times()
     together = {name: [wait for of_seed in waits for wait in of_seed[name]] for name in (FAIR, FIFO, AFFINITY)}

@@ -1,4 +1,4 @@
-"""What the policy itself costs with a thousand GPUs and a hundred thousand jobs, in CPU time."""
+"""What the policy itself costs, from one GPU and ten jobs to a thousand and a hundred thousand, in CPU time."""
 
 from collections.abc import Callable
 from time import process_time
@@ -9,10 +9,17 @@ from tests.simulation.learning import Oracle
 from tests.simulation.measures import Measure
 from tests.simulation.replay import FAIR, World
 
+SIZES = ((1, 10), (10, 1_000), (100, 10_000), (1_000, 100_000))
+JOBS_OF_AN_OWNER = 50
+
 MODELS = [Model(name) for name in "ABCDE"]
 
 
-def scale(gpus: int = 1000, jobs: int = 100_000, owners: int = 2000) -> list[Measure]:
+def scales() -> list[Measure]:
+    return [measure for gpus, jobs in SIZES for measure in _scale(gpus, jobs, max(1, jobs // JOBS_OF_AN_OWNER))]
+
+
+def _scale(gpus: int, jobs: int, owners: int) -> list[Measure]:
     demand = Demand(1)
     owner_ids = demand.owners(owners)
     for _ in range(jobs):
