@@ -24,6 +24,7 @@ from services.executor.service import Executor
 from services.executor.settings import MODELS, Pools
 from services.runtime.database import Database
 from tests.executor.builders import ENGINE
+from tests.executor.worker_process import RememberingStore, remembering_results
 from tests.identities import verifier
 from tests.serving import running
 
@@ -124,3 +125,10 @@ def serving(
 def executor(database, redis_url) -> Iterator[RunningExecutor]:
     with serving(database, redis_url) as running_executor:
         yield running_executor
+
+
+@pytest.fixture(scope="module")
+def results() -> Iterator[RememberingStore]:
+    """The results of a file's tests."""
+    with remembering_results() as (_, results):
+        yield results

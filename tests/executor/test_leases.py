@@ -18,7 +18,6 @@ from services.executor.ledger import Ledger
 from tests.executor.builders import a_job, a_spec
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import LEASE, in_thread, now, until, worker_parts
-from tests.executor.worker_process import remembering_results
 from tests.tcp_proxy import TcpProxy
 
 STEP_SECONDS = 0.4  # of 512×512; a step of 64×64 takes an eighth
@@ -29,13 +28,6 @@ BLOCK = timedelta(seconds=1.5)  # longer than from one renewal to the next, shor
 def sketch():
     with SketchProcess(step_seconds=STEP_SECONDS) as sketch:
         yield sketch
-
-
-@pytest.fixture(scope="module")
-def results():
-    with remembering_results() as (address, results):
-        results.address = address
-        yield results
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from tests.executor.builders import a_job, a_spec
 from tests.executor.conftest import FOLDER
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import MAX_ATTEMPTS, in_thread, now, until, worker_parts
-from tests.executor.worker_process import remembering_results
 
 AT_ONCE = timedelta(0)
 ROUNDS = 8
@@ -28,13 +27,6 @@ ROUNDS = 8
 def sketches():
     with SketchProcess() as one, SketchProcess() as other:
         yield one, other
-
-
-@pytest.fixture(scope="module")
-def results():
-    with remembering_results() as (address, results):
-        results.address = address
-        yield results
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ class Gate:
 class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
     """First write wins, as in results; `refuse` holds status codes for the next stores."""
 
+    address = ""
     is_away = False
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
 def remembering_results() -> Iterator[tuple[str, RememberingStore]]:
     store = RememberingStore()
     with stand_in(lambda server: store_service_pb2_grpc.add_StoreServiceServicer_to_server(store, server)) as address:
+        store.address = address
         yield address, store
 
 
