@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -25,6 +24,7 @@ from services.executor.messages import job_to_proto
 from services.executor.narration import Narration
 from services.executor.pictures import PictureRefused, PictureStore, PictureUnwanted
 from services.executor.registration import Registration
+from services.executor.runs import Runs
 from services.executor.verdicts import blame, is_engines_fault
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
@@ -46,6 +46,7 @@ class Painter:
         self,
         *,
         engine: ComfyUI,
+        runs: Runs,
         folder: ModelFolder,
         pictures: PictureStore,
         database: Database,
@@ -59,6 +60,7 @@ class Painter:
         clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
+        self._runs = runs
         self._folder = folder
         self._pictures = pictures
         self._database = database
@@ -71,7 +73,6 @@ class Painter:
         self._max_attempts = max_attempts
         self._clock = clock
         self._narrations: set[Narration] = set()
-        self._strays: deque[Job] = deque()
         self.began = threading.Event()
         """Set whenever a run begins."""
 
@@ -97,10 +98,10 @@ class Painter:
                 self._after(job, ended, narration)
             except LeaseLost:
                 log.warning("attempt lost its lease")
-                self._strays.append(job)
+                self._runs.leave(job)
             except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
                 log.error("attempt left to its lease", **describe(error))  # noqa: TRY400 - the text may hold the prompt
-                self._strays.append(job)
+                self._runs.leave(job)
 
     def discard(self, job: Job) -> None:
         """Delete what a job that ended without success has stored. Raises DependencyUnavailable."""
@@ -120,20 +121,6 @@ class Painter:
                 self.discard(job)
             except DependencyUnavailable as error:  # the others need not wait for this one
                 log.warning("pictures not discarded yet", job_id=str(job.id), error=str(error))
-
-    def clear_strays(self) -> None:
-        """Stop and forget the runs of lost leases, once they are nobody's. Raises DependencyUnavailable."""
-        for stray in list(self._strays):
-            with self._database.transaction() as tx:
-                job = store.get_job(tx, stray.id)
-            assert job is not None, "a job is never deleted"
-            assert stray.lease is not None
-            if job.lease is None or job.lease.prompt_id != stray.lease.prompt_id:
-                self.interrupt(stray)
-                self._engine.forget(stray.lease.prompt_id)
-            elif job.lease_epoch == stray.lease_epoch:
-                continue  # the run may still be adopted
-            self._strays.remove(stray)
 
     def _attempt(self, hold: Hold, narration: Narration) -> Job:
         """Raises LeaseLost."""
@@ -169,18 +156,14 @@ class Painter:
             case RunInterrupted() if self._is_cancel_requested(hold):
                 return lambda job: job.cancel(hold.epoch, self._clock())
             case RunAbandoned() if not hold.timed_out:  # this process is going down
-                self.interrupt(hold.job)
                 return lambda job: job.give_back(hold.epoch, self._clock())
             case EngineUnavailable(kind="unreachable") if hold.job.state is State.PENDING:  # no fault of the job
                 self._registration.suspect()
                 return lambda job: job.give_back(hold.epoch, self._clock())
             case RunLost():
                 self._registration.suspect()
-            case EngineUnavailable(kind=kind):  # it may come back with the run that nobody waits for any more
+            case EngineUnavailable(kind=kind):
                 self._registration.suspect(stalled=kind == "stalled")
-                self.interrupt(hold.job)
-            case RunAbandoned():
-                self.interrupt(hold.job)
         if is_engines_fault(error):
             self._registration.failed(hold.job.id)
         return self._failure(hold, *blame(error, self._max_attempts))
@@ -225,14 +208,6 @@ class Painter:
         self.began.set()
         hold.job = self._write(hold, lambda job: job.start(hold.epoch, self._clock()))
 
-    def interrupt(self, job: Job) -> None:
-        """Stop the job's run, if the engine still has it and answers."""
-        assert job.lease is not None
-        try:
-            self._engine.cancel(job.lease.prompt_id)
-        except EngineUnavailable as error:
-            log.warning("run not interrupted", kind=error.kind)
-
     def _write(self, hold: Hold, event: Event) -> Job:
         """Apply an event under the lease, and tell it. Raises LeaseLost."""
         return self._insist(hold, partial(self._apply, hold, event))
@@ -268,7 +243,7 @@ class Painter:
 
     def _after(self, claimed: Job, ended: Job, narration: Narration) -> None:
         """What may be done late, or not at all: the end is already committed."""
-        assert claimed.lease is not None
+        self._runs.end(claimed)  # whatever ended the attempt: the engine may paint on
         if ended.discard_pending:
             try:
                 self.discard(ended)
@@ -276,7 +251,6 @@ class Painter:
                 log.warning("pictures not discarded yet", error=str(error))
         if not ended.is_finished:
             self._bell.ring(ended.model)
-        self._engine.forget(claimed.lease.prompt_id)
         if ended.state is State.COMPLETED:
             self._registration.succeeded()
             self._learning.learn(ended, narration.lesson())

@@ -12,7 +12,7 @@ from celery.worker import state as celery_state
 from services.executor.attempt import Painter
 from services.executor.bell import Bell, celery_app
 from services.executor.claims import Claims
-from services.executor.domain import EngineId, Job
+from services.executor.domain import EngineId
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.folder import open_models
 from services.executor.events import Publisher
@@ -24,6 +24,7 @@ from services.executor.ledger import Ledger
 from services.executor.liveness import Liveness
 from services.executor.pictures import PictureStore
 from services.executor.registration import Registration
+from services.executor.runs import Runs
 from services.executor.settings import QueueSettings, WorkerSettings
 from services.executor.slots import Slots
 from services.executor.sweeping import SWEEP_SECONDS, repeat
@@ -73,13 +74,11 @@ def main() -> None:
     publisher = Publisher(settings.redis_url)
     learning = Learning(database, folder)
     ledger = Ledger(queue.running_cap)
-
-    def interrupt(job: Job) -> None:
-        painter.interrupt(job)
-
-    keeper = LeaseKeeper(database, queue.lease, timedelta(seconds=settings.run_limit_seconds), clock, interrupt)
+    runs = Runs(engine, database)
+    keeper = LeaseKeeper(database, queue.lease, timedelta(seconds=settings.run_limit_seconds), clock, runs.interrupt)
     painter = Painter(
         engine=engine,
+        runs=runs,
         folder=folder,
         pictures=PictureStore(channel(settings.results_address), Peer(service_identity("worker"), "results")),
         database=database,
@@ -102,7 +101,7 @@ def main() -> None:
     expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=clock)
     stopping = threading.Event()
     repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), EXPIRY_SECONDS, stopping)
-    repeat("strays", painter.clear_strays, SWEEP_SECONDS, stopping)
+    repeat("runs", runs.sweep, SWEEP_SECONDS, stopping)
     repeat("discards", painter.discard_what_is_left, SWEEP_SECONDS, stopping)
     liveness = None
     if settings.liveness_listen:

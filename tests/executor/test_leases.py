@@ -174,7 +174,7 @@ def test_a_worker_that_is_cut_off_for_longer_writes_nothing_more_and_another_pai
     ended = get(database, job)
     assert (ended.state, ended.attempts, ended.lease_epoch) == (State.COMPLETED, 1, 2)
     network.pass_on()
-    worker.painter.clear_strays()
+    worker.runs.sweep()
     until(lambda: worker.engine.queue_length() == 0)
     assert get(database, job) == ended
     assert list(results.pictures[str(job.id)]) == [0]

@@ -120,7 +120,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_and_leaves_nothing(executor
     sleeper.painter.paint(claimed)
     assert get(database, job) == waiting
     assert pictures_of(results, job) == []
-    sleeper.painter.clear_strays()
+    sleeper.runs.sweep()
     until(lambda: sleeper.engine.queue_length() == 0)
 
 
@@ -254,7 +254,7 @@ def test_a_job_that_is_given_back_is_taken_by_one_other_worker(database, hire, r
 
 
 def test_an_adopted_job_is_painted_by_the_run_that_was_going(database, sleeper, results, add, hire_again):
-    job, before = add(), sleeper.runs()
+    job, before = add(), sleeper.run_ids()
     gates = [results.hold_next(), results.hold_next()]
     late = painting(sleeper)
     assert gates[0].arrived.wait(30)
@@ -263,7 +263,7 @@ def test_an_adopted_job_is_painted_by_the_run_that_was_going(database, sleeper, 
     assert successor.claims.adopt(in_hand=[job.id]) is None
     painted = in_thread(lambda: successor.painter.paint(adopted))
     assert gates[1].arrived.wait(30)
-    runs = [run for run in successor.runs() if run not in before]
+    runs = [run for run in successor.run_ids() if run not in before]
     assert runs == [str(adopted.lease.prompt_id)], "the engine was asked once"
     for gate in reversed(gates):
         gate.open()
@@ -272,7 +272,7 @@ def test_an_adopted_job_is_painted_by_the_run_that_was_going(database, sleeper, 
     ended = get(database, job)
     assert (ended.state, ended.attempts, ended.lease_epoch) == (State.COMPLETED, 0, 2)
     assert pictures_of(results, job) == [0]
-    assert runs[0] not in successor.runs()
+    assert runs[0] not in successor.run_ids()
 
 
 class Listener:

@@ -24,6 +24,7 @@ from services.executor.leases import LeaseKeeper
 from services.executor.ledger import Ledger
 from services.executor.pictures import PictureStore
 from services.executor.registration import Registration
+from services.executor.runs import Runs
 from services.runtime.channels import Peer
 from services.runtime.database import Database
 from tests.executor.conftest import FOLDER
@@ -39,6 +40,7 @@ class Parts:
     url: str
     engine: ComfyUI
     registration: Registration
+    runs: Runs
     leases: LeaseKeeper
     painter: Painter
     claims: Claims
@@ -46,7 +48,7 @@ class Parts:
     def claim(self, model: str = "sd15") -> Job | None:
         return self.claims.claim(frozenset({model}), loaded=model, ahead=False)
 
-    def runs(self) -> list[str]:
+    def run_ids(self) -> list[str]:
         """The ids of the prompts that the engine holds or remembers."""
         return [job["id"] for job in httpx.get(f"{self.url}/api/jobs").json()["jobs"]]
 
@@ -79,13 +81,11 @@ def worker_parts(
         channel = stack.enter_context(grpc.insecure_channel(results_address))
         ledger, learning = Ledger(None), Learning(database, folder)
         registration = Registration(engine_id, engine, folder, database, clock)
-
-        def interrupt(job: Job) -> None:
-            painter.interrupt(job)
-
-        leases = LeaseKeeper(database, lease, timedelta(minutes=1), clock, interrupt)
+        runs = Runs(engine, database)
+        leases = LeaseKeeper(database, lease, timedelta(minutes=1), clock, runs.interrupt)
         painter = Painter(
             engine=engine,
+            runs=runs,
             folder=folder,
             pictures=PictureStore(channel, Peer(identity("worker"), "results")),
             database=database,
@@ -104,7 +104,7 @@ def worker_parts(
         if renews:
             leases.start()
             stack.callback(leases.stop)
-        yield Parts(engine_id, comfyui_url, engine, registration, leases, painter, claims)
+        yield Parts(engine_id, comfyui_url, engine, registration, runs, leases, painter, claims)
 
 
 def until(condition: Callable[[], object]) -> None:

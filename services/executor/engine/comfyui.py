@@ -185,15 +185,17 @@ class ComfyUI:
             mailbox.call()  # a run that had not begun ends without a frame
         return canceled
 
-    def forget(self, prompt_id: UUID) -> None:
-        """Removes a run's record and, where the output folder is in reach, its files.
+    def forget(self, prompt_id: UUID) -> bool:
+        """Removes the record of a run that is over and, where the output folder is in reach, its files.
 
-        Best effort: a failure is logged.
+        Best effort: a failure is logged. False if the engine does not answer.
         """
         try:
             self._api.forget(str(prompt_id))
+            has_answered = True
         except EngineUnavailable as error:
             _log.warning("run was not forgotten", prompt_id=str(prompt_id), kind=error.kind)
+            has_answered = False
         if self._output_directory is not None:
             folder = self._output_directory / output_folder(prompt_id)
             try:
@@ -202,6 +204,7 @@ class ComfyUI:
                 pass
             except OSError as error:
                 _log.warning("pictures were not removed", prompt_id=str(prompt_id), error=str(error))
+        return has_answered
 
     def _submit(self, prompt_id: UUID, graph: Graph, client_id: str, stop: threading.Event) -> None:
         """POSTs the graph. ComfyUI runs a repeated one twice, so an answer that got lost is asked for, not provoked."""
