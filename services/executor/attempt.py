@@ -22,7 +22,7 @@ from services.executor.leases import Hold, LeaseKeeper
 from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
 from services.executor.narration import Narration
-from services.executor.pictures import PictureRefused, PictureStore, PictureUnwanted
+from services.executor.pictures import PictureNotTaken, PictureRefused, PictureStore, PictureUnwanted
 from services.executor.registration import Registration
 from services.executor.runs import Runs
 from services.executor.verdicts import blame, is_engines_fault
@@ -34,6 +34,11 @@ from services.runtime.requests import continuing
 log = structlog.get_logger()
 
 RETRY_SECONDS = 0.5
+
+MOST_NOT_TAKEN = 5
+"""Answers that say nothing of a picture, before it counts as refused: a fault that passes does so by then, and one that
+stays must not occupy a slot for ever.
+"""
 
 Event = Callable[[Job], Job]
 T = TypeVar("T")
@@ -188,15 +193,19 @@ class Painter:
         return self._engine.run(prompt_id, graph, output_node=model.output_node, on_event=narration, stop=hold.stop)
 
     def _store(self, hold: Hold, index: int, picture: bytes) -> None:
-        """Hand a picture over, however long results is away.
+        """Hand a picture over, however long results is away, but not however often it fails.
 
         Raises RunAbandoned when the run is told to stop, PictureUnwanted or PictureRefused.
         """
+        not_taken = 0
         while True:
             try:
                 return self._pictures.store(hold.job, index, picture)
-            except DependencyUnavailable as error:
+            except (DependencyUnavailable, PictureNotTaken) as error:
                 log.warning("picture not stored yet", error=str(error))
+                not_taken += isinstance(error, PictureNotTaken)
+                if not_taken == MOST_NOT_TAKEN:
+                    raise PictureRefused from error
                 if hold.cancel_requested:
                     raise PictureUnwanted from error
                 if hold.stop.wait(RETRY_SECONDS):

@@ -15,9 +15,22 @@ from services.runtime.errors import DependencyUnavailable
 CHUNK_BYTES = 256 * 1024
 STORE_TIMEOUT_SECONDS = 30.0
 
+ABSENCES = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.ABORTED,
+}
+"""What is answered, by results or in its stead, while it cannot take anything."""
+
 
 class PictureRefused(Exception):
-    """What the engine painted is no picture to results."""
+    """Results will not take what the engine painted."""
+
+
+class PictureNotTaken(Exception):
+    """Results is there, and answers what says nothing of the picture."""
 
 
 class PictureUnwanted(Exception):
@@ -34,7 +47,7 @@ class PictureStore:
     def store(self, job: Job, index: int, picture: bytes) -> None:
         """Store one picture (PNG); a repeat changes nothing.
 
-        Raises PictureRefused, PictureUnwanted, or DependencyUnavailable if results cannot take it now.
+        Raises PictureRefused, PictureNotTaken, PictureUnwanted, or DependencyUnavailable if results is away.
         """
         header = pb.StoreResultHeader(
             task_id=str(job.id),
@@ -53,8 +66,10 @@ class PictureStore:
                     raise PictureRefused(error.details()) from error
                 case grpc.StatusCode.FAILED_PRECONDITION:
                     raise PictureUnwanted from error
-                case _:
+                case code if code in ABSENCES:
                     raise DependencyUnavailable("results") from error
+                case code:
+                    raise PictureNotTaken(code.name) from error
 
     def discard(self, task_id: UUID, owner_id: UUID) -> None:
         """Delete what the task has stored, for good. Raises DependencyUnavailable."""

@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from datetime import timedelta
 from uuid import uuid4
 
+import grpc
 import pytest
 
 from services.executor import store
+from services.executor.attempt import MOST_NOT_TAKEN
 from services.executor.domain import JobId, OwnerId, State
 from services.executor.engine.events import Preview, Progress
 from services.executor.learning import Learning
@@ -220,6 +222,31 @@ def test_a_cancel_need_not_wait_until_results_is_back(executor, database, worker
     painted()
     assert (get(database, job).state, get(database, job).discard_pending) == (State.CANCELED, True)
     results.is_away = False
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.PERMISSION_DENIED])
+def test_results_that_fail_for_good_cost_an_attempt(database, worker, results, add, code):
+    job = add()
+    results.refuse = [code] * MOST_NOT_TAKEN
+    worker.painter.paint(worker.claim())
+    left = get(database, job)
+    assert (left.state, left.attempts) == (State.PENDING, 1)
+
+
+def test_results_that_are_away_for_longer_cost_nothing(database, worker, results, add):
+    job = add()
+    results.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED] * (MOST_NOT_TAKEN + 1)
+    worker.painter.paint(worker.claim())
+    ended = get(database, job)
+    assert (ended.state, ended.attempts) == (State.COMPLETED, 0)
+
+
+def test_a_fault_of_results_that_passes_costs_no_attempt(database, worker, results, add):
+    job = add()
+    results.refuse = [grpc.StatusCode.INTERNAL] * (MOST_NOT_TAKEN - 1)
+    worker.painter.paint(worker.claim())
+    ended = get(database, job)
+    assert (ended.state, ended.attempts) == (State.COMPLETED, 0)
 
 
 def test_a_job_that_is_given_back_is_taken_by_one_other_worker(database, hire, results, add):
