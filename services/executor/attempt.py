@@ -184,7 +184,7 @@ class Painter:
         assert job.lease is not None
         prompt_id = job.lease.prompt_id
         if job.adoptions:
-            if self._engine.find(prompt_id) is not None:
+            if self._engine.find_insistently(prompt_id, hold.stop) is not None:
                 narration.is_whole = False
                 return self._engine.adopt(prompt_id, output_node=model.output_node, on_event=narration, stop=hold.stop)
             if job.state is State.PROCESSING:  # it had begun under another worker, and the engine has forgotten it

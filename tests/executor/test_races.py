@@ -20,6 +20,7 @@ from tests.executor.builders import a_job, a_spec
 from tests.executor.conftest import FOLDER
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import MAX_ATTEMPTS, in_thread, now, until, worker_parts
+from tests.tcp_proxy import TcpProxy
 
 AT_ONCE = timedelta(0)
 ROUNDS = 8
@@ -52,15 +53,15 @@ def hire(database_url, redis_url, results, sketches):
 
 @pytest.fixture
 def hire_again(database_url, redis_url, results):
-    """Makes the next worker of the engine of another one."""
+    """Makes the next worker of the engine of another one; `url`: its own way there."""
     with ExitStack() as hired:
 
-        def hire_again(former):
+        def hire_again(former, url=""):
             parts = worker_parts(
                 database_url=database_url,
                 redis_url=redis_url,
                 results_address=results.address,
-                comfyui_url=former.url,
+                comfyui_url=url or former.url,
                 engine_id=former.engine_id,
             )
             return hired.enter_context(parts)
@@ -300,6 +301,24 @@ def test_an_adopted_job_is_painted_by_the_run_that_was_going(database, sleeper, 
     assert (ended.state, ended.attempts, ended.lease_epoch) == (State.COMPLETED, 0, 2)
     assert pictures_of(results, job) == [0]
     assert runs[0] not in successor.run_ids()
+
+
+def test_an_adopter_waits_for_an_engine_that_is_away_for_a_moment(database, sleeper, results, add, hire_again):
+    job, gate = add(), results.hold_next()
+    late = painting(sleeper)
+    assert gate.arrived.wait(30)
+    with TcpProxy(sleeper.url.removeprefix("http://")) as network:
+        successor = hire_again(sleeper, f"http://{network.address}")
+        network.drop()
+        adopted = successor.claims.adopt()
+        painted = in_thread(lambda: successor.painter.paint(adopted))
+        until(lambda: get(database, job).lease.expires_at > adopted.lease.expires_at)  # it asked in vain until then
+        network.pass_on()
+        painted()
+    gate.open()
+    late()
+    ended = get(database, job)
+    assert (ended.state, ended.attempts, ended.lease_epoch) == (State.COMPLETED, 0, 2)
 
 
 class Listener:

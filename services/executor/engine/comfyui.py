@@ -112,6 +112,15 @@ class ComfyUI:
         """
         return self._api.find(str(prompt_id))
 
+    def find_insistently(self, prompt_id: UUID, stop: threading.Event) -> RunState | None:
+        """What `find` returns, asked for again and again while patience with a silent engine lasts.
+
+        Raises:
+            EngineUnavailable: it did not answer for `patience`.
+            RunAbandoned: `stop` was set.
+        """
+        return self._find_by(prompt_id, stop, time.monotonic() + self._patience)
+
     def run(
         self,
         prompt_id: UUID,
@@ -226,7 +235,7 @@ class ComfyUI:
         elif refused.in_part:
             self._cancel_quietly(prompt_id)
             raise refused.error
-        elif not (refused.in_doubt and self._find_insistently(prompt_id, stop, deadline)):
+        elif not (refused.in_doubt and self._find_sent(prompt_id, stop, deadline)):
             raise refused.error
 
     def _has_arrived(self, prompt_id: UUID, stop: threading.Event, deadline: float) -> bool:
@@ -234,15 +243,18 @@ class ComfyUI:
 
         Asked twice, because a request may still be on its way when nobody waits for its answer any more.
         """
-        if self._find_insistently(prompt_id, stop, deadline) is not None:
+        if self._find_sent(prompt_id, stop, deadline) is not None:
             return True
         if stop.wait(POLL_SECONDS):
             raise RunAbandoned("abandoned")
-        return self._find_insistently(prompt_id, stop, deadline) is not None
+        return self._find_sent(prompt_id, stop, deadline) is not None
 
-    def _find_insistently(self, prompt_id: UUID, stop: threading.Event, deadline: float) -> RunState | None:
+    def _find_sent(self, prompt_id: UUID, stop: threading.Event, deadline: float) -> RunState | None:
         with _sent_already():
-            return self._insist(partial(self._api.find, str(prompt_id)), stop, deadline)
+            return self._find_by(prompt_id, stop, deadline)
+
+    def _find_by(self, prompt_id: UUID, stop: threading.Event, deadline: float) -> RunState | None:
+        return self._insist(partial(self._api.find, str(prompt_id)), stop, deadline)
 
     def _cancel_quietly(self, prompt_id: UUID) -> None:
         try:
