@@ -38,6 +38,7 @@ class Hold:
     lost: bool = False
     timed_out: bool = False
     cancel_requested: bool = False
+    interrupter: threading.Thread | None = None
 
     @property
     def epoch(self) -> int:
@@ -141,8 +142,13 @@ class LeaseKeeper:
         hold.valid_until = asked_at + self._length.total_seconds()
         hold.cancel_requested = cancel_requested
         if cancel_requested:
-            # In the background: an engine that is slow to answer must not hold up the other leases.
-            threading.Thread(target=self._interrupt, args=(hold.job,), name="interrupt", daemon=True).start()
+            self._interrupt_beside(hold)
+
+    def _interrupt_beside(self, hold: Hold) -> None:
+        """In the background, for an engine that is slow to answer must not hold up the other leases."""
+        if hold.interrupter is None or not hold.interrupter.is_alive():
+            hold.interrupter = threading.Thread(target=self._interrupt, args=(hold.job,), name="interrupt", daemon=True)
+            hold.interrupter.start()
 
     def _watch_on(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):

@@ -201,6 +201,28 @@ def test_a_job_that_is_claimed_while_all_are_abandoned_is_abandoned_too(database
         assert hold.stop.is_set()
 
 
+def test_an_engine_that_is_slow_to_interrupt_is_asked_again_only_when_it_has_answered(database):
+    job, asked, may_answer = add(database), threading.Semaphore(0), threading.Event()
+
+    def interrupt(_job):
+        asked.release()
+        may_answer.wait(60)
+
+    keeper = LeaseKeeper(database, LEASE, LEASE, now, interrupt)
+    keeper.start()
+    with keeper.keep(claim(database)) as hold:
+        with database.transaction() as tx:
+            held = store.get_job(tx, job.id, lock=True)
+            Ledger(None).save(tx, held, held.request_cancel(now()), now())
+        assert asked.acquire(timeout=30)
+        renewed_at = hold.valid_until
+        until(lambda: hold.valid_until > renewed_at + 2)  # two renewals that find the cancel too
+        assert not asked.acquire(blocking=False)
+        may_answer.set()
+        assert asked.acquire(timeout=30)
+    keeper.stop()
+
+
 def test_a_database_that_answers_nonsense_does_not_end_the_renewals(database):
     add(database)
     keeper = LeaseKeeper(database, LEASE, LEASE, now, lambda _: None)
