@@ -89,7 +89,9 @@ class Http:
                 extensions={"timeout": {"connect": deadline, "read": deadline, "write": deadline, "pool": seconds}},
             )
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            raise EngineUnavailable("unreachable", repr(error)) from error
+            # A reset comes from something that is there, such as a proxy whose engine restarts.
+            kind = "no_answer" if isinstance(error.__cause__, ConnectionResetError) else "unreachable"
+            raise EngineUnavailable(kind, repr(error)) from error
         except _BROKEN as error:
             raise EngineUnavailable("no_answer", repr(error)) from error
         return Answer(path, answer.status, answer.content)
