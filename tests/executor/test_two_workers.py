@@ -75,7 +75,7 @@ class Two(Workshop):
 
     def take_back(self) -> None:
         """What the executor's server does every two seconds."""
-        self.executor.executor.expire_leases(timedelta(seconds=2), 4)
+        self.executor.expiry.look(timedelta(seconds=2), 4)
 
     def are_able(self) -> bool:
         workers = [self.report_of(hand.id) for hand in (self.able, self.narrow)]
