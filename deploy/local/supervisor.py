@@ -187,6 +187,7 @@ class Supervisor:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _stop(self) -> None:
+        ends: list[asyncio.Task[object]] = []
         for tier in reversed(self._tiers):
             running = [(process, self._children[process.name]) for process in tier if process.name in self._children]
             if not running:
@@ -199,8 +200,9 @@ class Supervisor:
                 if child.returncode is None:
                     self._log.write("launcher", f"{process.name} does not stop, killed")
                     child.kill()
-        if self._outputs:
-            await asyncio.wait(self._outputs, timeout=1)  # their last lines; who still writes is killed next
+                    ends.append(asyncio.create_task(child.wait()))
+        if ends := [*ends, *self._outputs]:
+            await asyncio.wait(ends, timeout=1)  # of the killed, and of what all have said; who still writes is next
         self._status.unlink(missing_ok=True)
 
     def _write_status(self) -> None:
