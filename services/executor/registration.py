@@ -25,6 +25,7 @@ FILES_SECONDS = 10.0
 """How late a model file that was added to the engine is noticed."""
 
 _STALLED = "The engine answers but paints no longer; its process must be restarted."
+_LEAVING = "It is stopping."
 _QUARANTINED = "Its runs failed again and again."
 
 
@@ -55,6 +56,7 @@ class Registration:
         self._is_loading = False
         self._is_stalled = False
         self._drained = False
+        self._is_leaving = False
         self._health = Health()
         self._health_lock = threading.Lock()
         self._news = threading.Event()
@@ -118,6 +120,11 @@ class Registration:
             log.warning("engine is in quarantine", until=str(self._health.until))
             self._news.set()
 
+    def leave(self) -> None:
+        """Nothing more is claimed, though jobs may be in hand: others must leave none to this worker."""
+        self._is_leaving = True
+        self._news.set()
+
     def stop(self) -> None:
         self._stopping = True
         self._news.set()
@@ -169,6 +176,7 @@ class Registration:
 
     def _worker(self) -> Worker:
         is_quarantined = self._health.is_quarantined(self._clock())
+        problem = _LEAVING if self._is_leaving else self._problem
         return Worker(
             engine_id=self._engine_id,
             models=self._models,
@@ -180,8 +188,8 @@ class Registration:
             device=self._info.device,
             vram_total=self._info.vram_total,
             vram_free=self._info.vram_free,
-            is_well=not self._problem,
-            problem=self._problem or (_QUARANTINED if is_quarantined else ""),
+            is_well=not problem,
+            problem=problem or (_QUARANTINED if is_quarantined else ""),
             quarantined_until=self._health.until if is_quarantined else None,
         )
 

@@ -36,12 +36,13 @@ from services.runtime.settings import service_identity
 log = structlog.get_logger()
 
 
-def stop_on_sigterm(slots: Slots, keeper: LeaseKeeper, grace_seconds: float) -> None:
+def stop_on_sigterm(slots: Slots, registration: Registration, keeper: LeaseKeeper, grace_seconds: float) -> None:
     """Claim nothing more then, and give back what has not ended within the grace."""
 
     def stop_claiming(**_: object) -> None:
         log.info("stopping", grace_seconds=grace_seconds)
         slots.stop_claiming()
+        registration.leave()
         timer = threading.Timer(grace_seconds, keeper.abandon_all)
         timer.daemon = True
         timer.start()
@@ -95,7 +96,7 @@ def main() -> None:
         engine_id, database=database, ledger=ledger, estimates=learning.estimates, lease=queue.lease, clock=clock
     )
     slots = Slots(claims, registration, painter, bell)
-    stop_on_sigterm(slots, keeper, settings.stop_grace_seconds)
+    stop_on_sigterm(slots, registration, keeper, settings.stop_grace_seconds)
     keeper.start()
     slots.start()
     expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=clock)

@@ -169,6 +169,14 @@ def test_a_drained_worker_claims_nothing_until_it_is_resumed(database, sketch):
         until(lambda: registration.claimable(0))
 
 
+def test_a_worker_that_stops_says_so_that_nobody_leaves_a_job_to_it(database, sketch):
+    with registered(database, sketch.url) as registration:
+        registration.leave()
+        until(lambda: not reported(database).is_able(now()))
+        assert reported(database).problem == "It is stopping."
+        assert reported(database).models == set(FOLDER.models)
+
+
 def test_an_engine_that_fails_again_and_again_is_quarantined_and_then_tried(database, sketch):
     clock = Clock()
     with registered(database, sketch.url, clock=clock) as registration:

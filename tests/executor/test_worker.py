@@ -1,5 +1,6 @@
 """A real worker process on sketch: from the queue to the stored picture, whatever dies meanwhile."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -19,6 +20,7 @@ from services.executor.domain import State
 from services.runtime.database import Database
 from tests.executor.conftest import serving
 from tests.executor.sketch_process import SketchProcess
+from tests.executor.worker_parts import until
 from tests.executor.worker_process import WorkerProcess, remembering_results
 from tests.executor.workshop import GENERATION, Workshop
 from tests.tcp_proxy import TcpProxy
@@ -193,7 +195,7 @@ def test_a_poison_job_ends_after_its_last_attempt(at):
 
 
 def test_a_worker_that_is_told_to_stop_gives_its_job_back_uncounted(at):
-    job_id = at.submit(steps=30)
+    job_id = at.submit(steps=100)
     at.until(job_id, "progress")
     assert at.worker.terminate() == 0
     job = at.job(job_id)
@@ -207,10 +209,14 @@ def test_a_run_that_ends_within_the_grace_is_finished_and_nothing_more_is_taken(
     owner = str(uuid4())
     at.worker.terminate()
     at.worker.start(EXECUTOR_STOP_GRACE_SECONDS="30", EXECUTOR_RUNNING_CAP="1")
-    held = at.submit(owner_id=owner, steps=30)
-    at.until(held, "progress")
+    gate = at.results.hold_next()
+    held = at.submit(owner_id=owner)
+    assert gate.arrived.wait(30)
     waiting = at.submit(owner_id=owner)
-    assert at.worker.terminate() == 0
+    at.worker.signal(signal.SIGTERM)
+    until(lambda: at.report_of(at.worker.engine_id).problem == "It is stopping.")
+    gate.open()
+    assert at.worker.join() == 0
     assert (at.row(held).state, at.row(held).attempts) == (State.COMPLETED, 0)
     assert (at.row(waiting).state, at.row(waiting).lease_epoch) == (State.PENDING, 0)
     at.worker.start()

@@ -130,6 +130,10 @@ class WorkerProcess:
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""
         self.signal(signal.SIGTERM)
+        return self.join()
+
+    def join(self) -> int:
+        """Wait until it ends by itself; returns the exit code."""
         assert self._process is not None
         return self._process.wait(30)
 
