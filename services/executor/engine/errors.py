@@ -1,8 +1,8 @@
 """How a run, or the engine itself, can disappoint.
 
-Each error carries a `kind`, a short word that may be shown, counted and stored, and a `detail` for the log only:
-what ComfyUI says leaks paths of its machine and text of the prompt (docs/comfyui-protocol.md §7.7), so the detail
-is no part of `str(error)`.
+Each error carries a `kind`, a short word that may be shown, counted and stored, and a `detail` for the log only: a
+status, a node, the class of an exception. What ComfyUI says in words leaks paths of its machine and text of the prompt
+(docs/comfyui-protocol.md §7.7), so it is in neither; its own log has it.
 """
 
 
@@ -11,7 +11,7 @@ class EngineError(Exception):
 
     Attributes:
         kind: a short word of [a-z_].
-        detail: what the engine said. For the log, never for a person.
+        detail: where it was, in what the engine or the workflow calls it. For the log, never for a person.
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:

@@ -99,7 +99,7 @@ def parse(message: str | bytes) -> Frame:
         return _parse_json(message) if isinstance(message, str) else _parse_binary(message)
     # OverflowError by 1e999, RecursionError by brackets, and a custom node may send any shape.
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
-        raise FrameError(f"{type(error).__name__}: {error}"[:200]) from error
+        raise FrameError(type(error).__name__) from error
 
 
 def _parse_json(message: str) -> Frame:

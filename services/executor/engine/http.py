@@ -32,7 +32,7 @@ class Answer:
     def checked(self) -> "Answer":
         """This answer, if its status is 200. Raises EngineUnavailable."""
         if self.status != HTTPStatus.OK:
-            raise EngineUnavailable("bad_answer", f"{self.status} to {self.path}: {self.text[:200]}")
+            raise EngineUnavailable("bad_answer", f"{self.status} to {self.path}")
         return self
 
     def parsed(self, parse: Callable[[Any], T]) -> T:
@@ -40,7 +40,7 @@ class Answer:
         try:
             return parse(json.loads(self.body))
         except _MISSHAPEN as error:
-            raise EngineUnavailable("bad_answer", f"{self.status} to {self.path}: {error!r}") from error
+            raise EngineUnavailable("bad_answer", f"{self.status} to {self.path}: {type(error).__name__}") from error
 
     @property
     def text(self) -> str:

@@ -43,18 +43,17 @@ def refusal(answer: Answer) -> RunRefused | None:
         case HTTPStatus.BAD_REQUEST:
             return answer.parsed(lambda body: _blamed(answer, body, body["error"]))
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return RunRefused("refused", f"{answer.status} {answer.text[:200]}")
+            return RunRefused("refused", str(answer.status))
         case HTTPStatus.INTERNAL_SERVER_ERROR if answer.text.startswith(_HANDLER_RAISED):
-            return RunRefused("refused", f"{answer.status} {answer.text[:200]}")
-    raise EngineUnavailable("bad_answer", f"{answer.status} to {answer.path}: {answer.text[:200]}")
+            return RunRefused("refused", str(answer.status))
+    raise EngineUnavailable("bad_answer", f"{answer.status} to {answer.path}")
 
 
 def _blamed(answer: Answer, body: Any, *of_graph: Any) -> RunRefused:
     try:
-        faults = [fault for node in body["node_errors"].values() for fault in node["errors"]] + list(of_graph)
+        nodes = body["node_errors"]
+        faults = [fault for node in nodes.values() for fault in node["errors"]] + list(of_graph)
         kind = next((fault["type"] for fault in faults if fault["type"] in _KNOWN), "refused")
-        # Not the whole body: its `received_value` may be the prompt's text.
-        detail = "; ".join(f"{fault['type']}: {fault.get('details', '')}" for fault in faults)
     except (AttributeError, KeyError, TypeError):
-        kind, detail = "refused", answer.text
-    return RunRefused(kind, f"{answer.status} {detail[:1000]}")
+        return RunRefused("refused", str(answer.status))
+    return RunRefused(kind, " ".join([str(answer.status), *(f"node {node}" for node in nodes)])[:200])

@@ -162,7 +162,7 @@ class _Narrator:
 
 
 def _failure(state: RunState) -> RunFailed:
-    detail = f"{state.error_type}: {state.detail}"
+    detail = f"{state.error_type} in {state.failed_node}"
     if state.error_type.endswith(_OUT_OF_MEMORY):
         return RunFailed("out_of_memory", retryable=True, detail=detail)
     return RunFailed("execution_error", retryable=state.error_type not in _REPEATING, detail=detail)

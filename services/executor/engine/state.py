@@ -31,13 +31,13 @@ class RunState:
         status: where it stands; completed, failed and cancelled are terminal.
         images: for each output node the files of its pictures in batch order; none where it made something else.
         error_type: the class of the exception that ended it ("torch.OutOfMemoryError"); empty unless failed.
-        detail: what the exception said, for the log only.
+        failed_node: the class of the node that raised it.
     """
 
     status: Status
     images: Mapping[str, tuple[ImageFile, ...]] = field(default_factory=dict)
     error_type: str = ""
-    detail: str = ""
+    failed_node: str = ""
 
     @classmethod
     def from_job(cls, job: Mapping[str, Any]) -> "RunState":
@@ -52,7 +52,7 @@ class RunState:
             status=Status(job["status"]),
             images={node: _images(output) for node, output in (job.get("outputs") or {}).items()},
             error_type=str(error.get("exception_type", "")),
-            detail=f"{error.get('node_type', '')}: {error.get('exception_message', '')}" if error else "",
+            failed_node=str(error.get("node_type", "")),
         )
 
 
