@@ -15,7 +15,7 @@ from services.executor.domain import (
 )
 from services.executor.domain import availability as availability_of
 from services.executor.engine.model import Model, Parameters
-from services.executor.estimates import Hint
+from services.executor.scheduling.estimates import Hint
 from services.runtime.protos import to_enum
 
 Models = Mapping[str, Model]

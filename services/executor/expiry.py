@@ -14,8 +14,8 @@ from services.executor.bell import Bell
 from services.executor.domain import Job, JobId, NotClaimable
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import Publisher
-from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
+from services.executor.scheduling.ledger import Ledger
 from services.runtime.database import Database
 
 log = structlog.get_logger()

@@ -10,10 +10,10 @@ from services.executor.bell import Bell, celery_app
 from services.executor.engine.folder import open_models
 from services.executor.events import EventLog, Publisher
 from services.executor.expiry import EXPIRY_SECONDS, Expiry
-from services.executor.learning import Learning
-from services.executor.ledger import Ledger
 from services.executor.operators import Operators
-from services.executor.queue_view import QueueView
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
+from services.executor.scheduling.queue_view import QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import Pools, QueueSettings, ServerSettings

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.executor import store
 from services.executor.domain import EngineId, JobId, OwnerId, Worker, WorkerNotFound
-from services.executor.ledger import Ledger
+from services.executor.scheduling.ledger import Ledger
 from services.executor.store import OwnerLoad
 from services.runtime.database import Database
 

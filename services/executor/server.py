@@ -26,7 +26,7 @@ from services.executor.domain import (
 from services.executor.events import EventLog
 from services.executor.messages import job_to_proto, spec_from_proto
 from services.executor.operators import Operators, WorkerReport
-from services.executor.queue_view import QueueView
+from services.executor.scheduling.queue_view import QueueView
 from services.executor.service import Executor
 from services.executor.store import OwnerLoad
 from services.executor.watch import JobWatch, watch_transitions

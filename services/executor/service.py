@@ -15,10 +15,10 @@ from services.executor.domain import (
     canceled_before_submit,
 )
 from services.executor.engine.folder import ModelFolder
-from services.executor.estimates import Estimates
 from services.executor.events import Publisher
-from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
+from services.executor.scheduling.estimates import Estimates
+from services.executor.scheduling.ledger import Ledger
 from services.executor.settings import Pools
 from services.runtime.database import Database
 from services.runtime.requests import request_id

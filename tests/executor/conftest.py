@@ -15,10 +15,10 @@ from services.executor.domain import Worker
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import EventLog, Publisher
 from services.executor.expiry import Expiry
-from services.executor.learning import Learning
-from services.executor.ledger import Ledger
 from services.executor.operators import Operators
-from services.executor.queue_view import QueueView
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
+from services.executor.scheduling.queue_view import QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import MODELS, Pools

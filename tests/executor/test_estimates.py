@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.executor.domain import EngineId
-from services.executor.estimates import ENOUGH, UNLEARNT_P90, Estimates, Hint, Key, finish_sample, quantile, size_of
+from services.executor.scheduling.estimates import (
+    ENOUGH,
+    UNLEARNT_P90,
+    Estimates,
+    Hint,
+    Key,
+    finish_sample,
+    quantile,
+    size_of,
+)
 
 FAST, SLOW, NEW = (EngineId(uuid4()) for _ in range(3))
 WORK = 512.0 * 512 * 20

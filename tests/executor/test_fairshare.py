@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.executor.fairshare import MOST_HANDICAP, MOST_LAG, Account, Head, handicap, in_order
+from services.executor.scheduling.fairshare import MOST_HANDICAP, MOST_LAG, Account, Head, handicap, in_order
 
 COST = 10.0
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.executor.domain import EngineId, JobId
-from services.executor.estimates import ENOUGH, Estimates, Hint, finish_sample
-from services.executor.forecast import LEAST_REMAINING, Forecast, Held, Seat, Unfinished, Waiting, forecast
+from services.executor.scheduling.estimates import ENOUGH, Estimates, Hint, finish_sample
+from services.executor.scheduling.forecast import LEAST_REMAINING, Forecast, Held, Seat, Unfinished, Waiting, forecast
 
 WORK = 1000.0
 RUN, LOAD = 10.0, 30.0

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from services.executor import store
-from services.executor.claims import Claims
 from services.executor.domain import MOST_ADOPTIONS, EngineId, FailureReason, NotClaimable, State
-from services.executor.estimates import Estimates
-from services.executor.leases import LeaseKeeper
-from services.executor.ledger import Ledger
+from services.executor.scheduling.claims import Claims
+from services.executor.scheduling.estimates import Estimates
+from services.executor.scheduling.ledger import Ledger
+from services.executor.worker.leases import LeaseKeeper
 from tests.executor.builders import a_job, a_spec
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import LEASE, in_thread, now, until, worker_parts

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 
 from services.executor import store
-from services.executor.ledger import Ledger
+from services.executor.scheduling.ledger import Ledger
 from tests.executor.builders import a_job, a_spec
 from tests.executor.replay import Replay
 from tests.executor.sketch_process import SketchProcess

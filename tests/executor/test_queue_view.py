@@ -8,8 +8,8 @@ from imagegen.executor.v1 import job_pb2
 
 from services.executor import store
 from services.executor.domain import EngineId, JobId
-from services.executor.estimates import KEPT, Key, Kind
-from services.executor.learning import Learning
+from services.executor.scheduling.estimates import KEPT, Key, Kind
+from services.executor.scheduling.learning import Learning
 from tests.executor.builders import ENGINE
 from tests.executor.conftest import FOLDER, serving
 from tests.executor.test_server import change, claim, read, submit

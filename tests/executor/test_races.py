@@ -10,12 +10,12 @@ import grpc
 import pytest
 
 from services.executor import store
-from services.executor.attempt import MOST_NOT_TAKEN
 from services.executor.domain import JobId, OwnerId, State
 from services.executor.engine.events import Preview, Progress
-from services.executor.learning import Learning
-from services.executor.ledger import Ledger
-from services.executor.narration import MOST_EVENTS, Narration
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
+from services.executor.worker.attempt import MOST_NOT_TAKEN
+from services.executor.worker.narration import MOST_EVENTS, Narration
 from tests.executor.builders import a_job, a_spec
 from tests.executor.conftest import FOLDER
 from tests.executor.sketch_process import SketchProcess

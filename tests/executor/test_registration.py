@@ -15,10 +15,10 @@ from services.executor import store
 from services.executor.domain import JobId, Standing
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.folder import ModelFolder
-from services.executor.health import FAILURES, LONGEST, SHORTEST, Health
-from services.executor.liveness import Liveness
-from services.executor.registration import Registration
 from services.executor.settings import MODELS
+from services.executor.worker.health import FAILURES, LONGEST, SHORTEST, Health
+from services.executor.worker.liveness import Liveness
+from services.executor.worker.registration import Registration
 from tests.executor.builders import ENGINE, NOW
 from tests.executor.conftest import FOLDER
 from tests.executor.sketch_client import a_picture

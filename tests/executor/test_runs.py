@@ -8,7 +8,7 @@ import pytest
 
 from services.executor import store
 from services.executor.domain import State
-from services.executor.ledger import Ledger
+from services.executor.scheduling.ledger import Ledger
 from tests.executor.builders import a_job, a_spec
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import MAX_ATTEMPTS, in_thread, now, until, worker_parts

@@ -16,12 +16,12 @@ from imagegen.executor.v1 import job_pb2, model_pb2
 from services.executor import store
 from services.executor.bell import Bell, celery_app
 from services.executor.domain import JobId
-from services.executor.estimates import Key, Kind
 from services.executor.events import EVENTS, INCARNATION
 from services.executor.expiry import ENGINE_MEMORY, STRANDED_AFTER
-from services.executor.learning import Learning
-from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
+from services.executor.scheduling.estimates import Key, Kind
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
 from services.executor.service import Executor
 from services.executor.settings import Pools
 from services.runtime.database import Database

@@ -19,7 +19,7 @@ from services.executor import store
 from services.executor.domain import EngineId, Standing
 from services.executor.engine.folder import ModelFolder
 from services.executor.settings import MODELS
-from services.executor.slots import LOOK_SECONDS
+from services.executor.worker.slots import LOOK_SECONDS
 from services.runtime.database import Database
 from tests.executor.conftest import serving
 from tests.executor.sketch_process import SketchProcess

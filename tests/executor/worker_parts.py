@@ -13,18 +13,18 @@ from uuid import uuid4
 import grpc
 import httpx
 
-from services.executor.attempt import Painter
 from services.executor.bell import Bell, celery_app
-from services.executor.claims import Claims
 from services.executor.domain import EngineId, Job
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.events import Publisher
-from services.executor.learning import Learning
-from services.executor.leases import LeaseKeeper
-from services.executor.ledger import Ledger
-from services.executor.pictures import PictureStore
-from services.executor.registration import Registration
-from services.executor.runs import Runs
+from services.executor.scheduling.claims import Claims
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
+from services.executor.worker.attempt import Painter
+from services.executor.worker.leases import LeaseKeeper
+from services.executor.worker.pictures import PictureStore
+from services.executor.worker.registration import Registration
+from services.executor.worker.runs import Runs
 from services.runtime.channels import Peer
 from services.runtime.database import Database
 from tests.executor.conftest import FOLDER

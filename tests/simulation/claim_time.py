@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
 from services.executor import store
-from services.executor.claims import Claims
 from services.executor.domain import EngineId
-from services.executor.estimates import Estimates, Hint
-from services.executor.ledger import Ledger
+from services.executor.scheduling.claims import Claims
+from services.executor.scheduling.estimates import Estimates, Hint
+from services.executor.scheduling.ledger import Ledger
 from services.runtime.database import Database
 from services.runtime.migrate import migrate
 from tests.simulation.measures import Measure, Target, percentile

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.executor.domain import EngineId, JobId, OwnerId
-from services.executor.estimates import Hint
+from services.executor.scheduling.estimates import Hint
 
 LOST_AFTER = 30.0
 """Seconds until the job of a worker that is gone waits again: its lease, and the grace for adoption."""

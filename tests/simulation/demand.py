@@ -6,7 +6,7 @@ from random import Random
 from uuid import UUID
 
 from services.executor.domain import EngineId, JobId, OwnerId
-from services.executor.estimates import Hint
+from services.executor.scheduling.estimates import Hint
 from tests.simulation.cluster import Gpu, Job
 
 WORK = 512 * 512 * 20

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from services.executor.domain import JobId, OwnerId
-from services.executor.estimates import Estimates
-from services.executor.fairshare import Account, Head, handicap, in_order
-from services.executor.forecast import Unfinished, Waiting
+from services.executor.scheduling.estimates import Estimates
+from services.executor.scheduling.fairshare import Account, Head, handicap, in_order
+from services.executor.scheduling.forecast import Unfinished, Waiting
 from tests.simulation.cluster import Gpu, Job
 
 HEADS = 16

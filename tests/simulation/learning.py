@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.executor.domain import JobId
-from services.executor.estimates import KEPT, Estimates, Hint, Key, finish_sample
-from services.executor.forecast import Forecast, Held, Seat, Unfinished, forecast
+from services.executor.scheduling.estimates import KEPT, Estimates, Hint, Key, finish_sample
+from services.executor.scheduling.forecast import Forecast, Held, Seat, Unfinished, forecast
 from tests.simulation.cluster import Cluster, Job, Run
 from tests.simulation.fair_queue import FairQueue
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.executor.domain import OwnerId
-from services.executor.fairshare import Account
+from services.executor.scheduling.fairshare import Account
 from tests.simulation.cluster import Cluster, Gpu, Job, Run
 from tests.simulation.demand import Model, hints
 from tests.simulation.fair_queue import FairQueue

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from services.executor.domain import OwnerId
-from services.executor.fairshare import handicap
+from services.executor.scheduling.fairshare import handicap
 from tests.simulation.cluster import Run
 from tests.simulation.demand import Demand, Model
 from tests.simulation.measures import Measure, Target, jain, percentile

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql as pg
 
 from services.executor.domain import EngineId
-from services.executor.estimates import KEPT, Key, Kind
+from services.executor.scheduling.estimates import KEPT, Key, Kind
 from services.executor.store.tables import estimates
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql as pg
 
 from services.executor.domain import WORKER_MEMORY, EngineId, JobId, OwnerId, State
-from services.executor.fairshare import Account, Head
+from services.executor.scheduling.fairshare import Account, Head
 from services.executor.store.tables import clocks, jobs, lanes, owners, waiting, workers
 
 HEADS = 16

@@ -13,7 +13,7 @@ from services.executor.engine.api import EngineInfo
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineError, EngineTooOld
 from services.executor.engine.folder import ModelFolder
-from services.executor.health import Health
+from services.executor.worker.health import Health
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe

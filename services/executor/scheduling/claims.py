@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from services.executor import store
 from services.executor.domain import EngineId, Job, JobId, NotClaimable, PromptId
-from services.executor.estimates import Estimates
-from services.executor.fairshare import Head, handicap, in_order
-from services.executor.ledger import Ledger
+from services.executor.scheduling.estimates import Estimates
+from services.executor.scheduling.fairshare import Head, handicap, in_order
+from services.executor.scheduling.ledger import Ledger
 from services.runtime.database import Database
 
 ROUNDS = 20

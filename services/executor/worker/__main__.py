@@ -9,25 +9,25 @@ import structlog
 from celery import signals
 from celery.worker import state as celery_state
 
-from services.executor.attempt import Painter
 from services.executor.bell import Bell, celery_app
-from services.executor.claims import Claims
 from services.executor.domain import EngineId
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.folder import open_models
 from services.executor.events import Publisher
 from services.executor.expiry import EXPIRY_SECONDS, Expiry
-from services.executor.hearing import Hearing
-from services.executor.learning import Learning
-from services.executor.leases import LeaseKeeper
-from services.executor.ledger import Ledger
-from services.executor.liveness import Liveness
-from services.executor.pictures import PictureStore
-from services.executor.registration import Registration
-from services.executor.runs import Runs
+from services.executor.scheduling.claims import Claims
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
 from services.executor.settings import QueueSettings, WorkerSettings
-from services.executor.slots import Slots
 from services.executor.sweeping import SWEEP_SECONDS, repeat
+from services.executor.worker.attempt import Painter
+from services.executor.worker.hearing import Hearing
+from services.executor.worker.leases import LeaseKeeper
+from services.executor.worker.liveness import Liveness
+from services.executor.worker.pictures import PictureStore
+from services.executor.worker.registration import Registration
+from services.executor.worker.runs import Runs
+from services.executor.worker.slots import Slots
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.process import start_process

@@ -11,7 +11,7 @@ from services.executor import store
 from services.executor.catalogue import hints_of
 from services.executor.domain import Job
 from services.executor.engine.folder import ModelFolder
-from services.executor.estimates import Estimates, Key, finish_sample
+from services.executor.scheduling.estimates import Estimates, Key, finish_sample
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe

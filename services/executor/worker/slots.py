@@ -5,11 +5,11 @@ import time
 
 import structlog
 
-from services.executor.attempt import Painter
 from services.executor.bell import Bell
-from services.executor.claims import Claims
 from services.executor.domain import Job, JobId
-from services.executor.registration import Registration
+from services.executor.scheduling.claims import Claims
+from services.executor.worker.attempt import Painter
+from services.executor.worker.registration import Registration
 from services.runtime.errors import DependencyUnavailable
 
 log = structlog.get_logger()

@@ -17,15 +17,15 @@ from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineError, EngineUnavailable, RunAbandoned, RunInterrupted, RunLost
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import Publisher
-from services.executor.learning import Learning
-from services.executor.leases import Hold, LeaseKeeper
-from services.executor.ledger import Ledger
 from services.executor.messages import job_to_proto
-from services.executor.narration import Narration
-from services.executor.pictures import PictureNotTaken, PictureRefused, PictureStore, PictureUnwanted
-from services.executor.registration import Registration
-from services.executor.runs import Runs
-from services.executor.verdicts import blame, is_engines_fault
+from services.executor.scheduling.learning import Learning
+from services.executor.scheduling.ledger import Ledger
+from services.executor.worker.leases import Hold, LeaseKeeper
+from services.executor.worker.narration import Narration
+from services.executor.worker.pictures import PictureNotTaken, PictureRefused, PictureStore, PictureUnwanted
+from services.executor.worker.registration import Registration
+from services.executor.worker.runs import Runs
+from services.executor.worker.verdicts import blame, is_engines_fault
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe

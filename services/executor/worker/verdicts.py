@@ -2,7 +2,7 @@
 
 from services.executor.domain import FailureReason
 from services.executor.engine.errors import EngineUnavailable, RunAbandoned, RunFailed, RunLost, RunRefused
-from services.executor.pictures import PictureRefused
+from services.executor.worker.pictures import PictureRefused
 
 
 def blame(error: Exception, max_attempts: int) -> tuple[FailureReason, int]:

@@ -9,7 +9,7 @@ from celery.exceptions import SecurityWarning
 
 from services.executor.bell import TASK, bell_of_engine, bell_of_model
 from services.executor.domain import EngineId
-from services.executor.slots import SLOTS, Slots
+from services.executor.worker.slots import SLOTS, Slots
 
 LOOK_SECONDS = 1.0
 """How late it listens for a model that its engine has come to have; until then its jobs are found by looking."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.executor.domain import EngineId, JobId
-from services.executor.estimates import Estimates
-from services.executor.fairshare import handicap
+from services.executor.scheduling.estimates import Estimates
+from services.executor.scheduling.fairshare import handicap
 
 LEAST_REMAINING = 0.1
 """A run that takes longer than expected has at least this share of the expected time before it."""

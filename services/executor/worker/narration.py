@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from services.executor.domain import Job
 from services.executor.engine.events import Loading, Preview, Progress, RunEvent, Started
-from services.executor.estimates import Key
 from services.executor.events import Publisher
-from services.executor.learning import Learning
-from services.executor.registration import Registration
+from services.executor.scheduling.estimates import Key
+from services.executor.scheduling.learning import Learning
+from services.executor.worker.registration import Registration
 
 MOST_EVENTS = 5
 """Progress events, and previews, of a job in any one second: more than that nobody can see."""

@@ -10,8 +10,8 @@ import structlog
 
 from services.executor import store
 from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
-from services.executor.estimates import Estimates
-from services.executor.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast
+from services.executor.scheduling.estimates import Estimates
+from services.executor.scheduling.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast
 from services.executor.store import Promise, QueuedJob
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from services.executor import store
 from services.executor.domain import Job, NotClaimable
-from services.executor.fairshare import Account
+from services.executor.scheduling.fairshare import Account
 
 
 class _Place(Enum):

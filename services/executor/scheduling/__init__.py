@@ -1,0 +1,1 @@
+"""Who is next, what it costs them, and when it will have ended."""
