@@ -130,14 +130,16 @@ class EventLog:
         self._preview_numbers = itertools.count(1)
 
     async def follow(self) -> None:
-        """Keep the copy up to date, for ever."""
-        while True:
+        """Keep the copy up to date, until this task is canceled."""
+        while not _is_canceled():
             try:
                 async with aioredis.Redis.from_url(
                     self._url, socket_connect_timeout=1, socket_timeout=2 * BLOCK_SECONDS
                 ) as connection:
                     await self._read(connection)
             except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may do better
+                if _is_canceled():  # closing a connection may put its own error in the place of the cancellation
+                    return
                 self._has_caught_up.set()  # with as much as there is without Redis
                 log.warning("event log not readable", error=type(error).__name__)
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS)
@@ -239,7 +241,7 @@ class EventLog:
         await self._note_what_is_gone(connection)
         if self._end != START:
             places[EVENTS] = f"{self._end[0]}-{self._end[1]}"
-        while True:
+        while not _is_canceled():
             block = BLOCK_SECONDS * 1000 if self._has_caught_up.is_set() else None
             answer: Any = await connection.xread(places, count=READ_AT_ONCE, block=block)
             for stream, entries in answer or []:
@@ -314,3 +316,9 @@ def _position(entry_id: str) -> Position:
     """Raises ValueError if it is no id of a Redis stream."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)
+
+
+def _is_canceled() -> bool:
+    """Whether somebody has canceled the current task, though a library may have swallowed that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
