@@ -144,7 +144,7 @@ def costs(bench: Bench, workflow: Workflow, pictures: int, shown: int) -> Iterat
 def memory(bench: Bench) -> Iterator[Line]:
     """A worker's memory beside that of a process that has only imported what a worker imports."""
     worker = _memory(Path(f"/proc/{bench.parts.pids['worker']}/smaps_rollup").read_text())
-    bare, imports = _memory_after("pass"), _memory_after("import services.executor.worker")
+    bare, imports = _memory_after("pass"), _memory_after("import services.executor.worker.__main__")
     rows = [
         (f"a worker after {bench.executor.completed} pictures", worker, "< 120 MiB"),
         ("  its imports", imports, ""),
