@@ -97,7 +97,7 @@ def test_the_same_seed_paints_the_same_picture(at):
 
 
 def test_a_killed_worker_is_replaced_by_one_that_adopts_the_run(at):
-    job_id = at.submit(steps=15)
+    job_id = at.submit(steps=100)
     at.until(job_id, "progress")
     run = at.row(job_id).lease.prompt_id
     gate = at.results.hold_next()
@@ -113,7 +113,7 @@ def test_a_killed_worker_is_replaced_by_one_that_adopts_the_run(at):
 
 
 def test_a_killed_engine_costs_one_attempt(at):
-    job_id = at.submit(steps=20)
+    job_id = at.submit(steps=100)
     at.until(job_id, "progress")
     at.sketch.restart()
     ended = at.ended(job_id)
@@ -134,7 +134,7 @@ def test_while_the_engine_is_down_jobs_wait_and_say_why(at):
 
 
 def test_a_processing_job_is_canceled_and_its_pictures_discarded(at):
-    job_id = at.submit(steps=50)
+    job_id = at.submit(steps=100)
     at.until(job_id, "progress")
     at.cancel(job_id)
     assert at.ended(job_id).state == job_pb2.JOB_STATE_CANCELED
@@ -225,7 +225,7 @@ def test_a_run_that_ends_within_the_grace_is_finished_and_nothing_more_is_taken(
 
 def test_a_worker_whose_redis_is_frozen_stops_all_the_same(at):
     at.redis.freeze()
-    job_id = at.submit(steps=30)
+    job_id = at.submit(steps=100)
     while at.job(job_id).state != job_pb2.JOB_STATE_PROCESSING:
         time.sleep(0.02)
     assert at.worker.terminate() == 0
