@@ -172,7 +172,7 @@ def test_idle_workers_share_by_what_they_have_loaded(two):
 def test_a_drained_worker_finishes_what_it_holds_and_takes_nothing(two):
     two.drain(two.able.id)
     until(lambda: two.report_of(two.able.id).standing(now()) is Standing.DRAINED)
-    held = two.submit(steps=30)
+    held = two.submit(steps=100)
     two.until(held, "progress")
     two.drain(two.narrow.id)
     until(lambda: two.report_of(two.narrow.id).standing(now()) is Standing.DRAINED)
@@ -186,7 +186,7 @@ def test_a_drained_worker_finishes_what_it_holds_and_takes_nothing(two):
 
 
 def test_a_stopped_worker_that_wakes_after_a_take_over_writes_nothing(two):
-    job_id = two.submit(steps=30)
+    job_id = two.submit(steps=100)
     two.until(job_id, "progress")
     sleeper = two.able if two.engine_of(job_id) == two.able.id else two.narrow
     sleeper.worker.signal(signal.SIGSTOP)
@@ -201,7 +201,7 @@ def test_a_stopped_worker_that_wakes_after_a_take_over_writes_nothing(two):
 
 
 def test_with_worker_and_engine_dead_another_paints_anew(two):
-    job_id = two.submit(steps=30)
+    job_id = two.submit(steps=100)
     two.until(job_id, "progress")
     dead = two.able if two.engine_of(job_id) == two.able.id else two.narrow
     dead.worker.kill()
