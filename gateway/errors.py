@@ -9,11 +9,11 @@ import grpc
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 from starlette.exceptions import HTTPException
 
 from gateway.problems import FieldError, problem
+from services.runtime.errors import details_of
 
 HTTP_STATUS: Mapping[grpc.StatusCode, tuple[int, str]] = {
     grpc.StatusCode.OK: (200, "No error."),
@@ -65,7 +65,7 @@ async def _neighbour_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, grpc.aio.AioRpcError)
     status, sentence = HTTP_STATUS[error.code()]
     code, detail, errors, headers = error.code().name.lower(), sentence, [], {}
-    for part in _details(error):
+    for part in details_of(error):
         if part.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             info = error_details_pb2.ErrorInfo()
             part.Unpack(info)
@@ -79,13 +79,6 @@ async def _neighbour_refused(request: Request, error: Exception) -> Response:
             part.Unpack(retry)
             headers["Retry-After"] = str(math.ceil(retry.retry_delay.ToTimedelta().total_seconds()))
     return problem(request, code, status=status, detail=detail, errors=errors, headers=headers)
-
-
-def _details(error: grpc.aio.AioRpcError) -> list[any_pb2.Any]:
-    for key, value in error.trailing_metadata():
-        if key == "grpc-status-details-bin":
-            return list(status_pb2.Status.FromString(value).details)
-    return []
 
 
 def _field_error(field: str, detail: str) -> FieldError:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+from services.auth.authority import LocalAuthority
 from services.auth.passwords import Passwords
 from services.auth.server import auth_server
 from services.auth.service import Auth
@@ -24,7 +25,7 @@ async def main() -> None:
     signing_keys = SigningKeys(database, settings.encryption(), _now)
     signing_keys.prepare()
     auth = Auth(database, Passwords(), signing_keys, _now)
-    verifier = TokenVerifier("auth", process.trusted_services(), signing_keys.find_public)
+    verifier = TokenVerifier("auth", process.trusted_services(), LocalAuthority(signing_keys))
     server = auth_server(auth, verifier, threads=database.connections)
     await server.serve(settings.listen)
     database.close()

@@ -18,9 +18,11 @@ from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import Pools, QueueSettings, ServerSettings
 from services.executor.sweeping import repeat
+from services.runtime.authority import RemoteAuthority
+from services.runtime.channels import Peer
 from services.runtime.database import Database
-from services.runtime.jwks import JwksCache
 from services.runtime.process import start_process
+from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
@@ -52,7 +54,8 @@ async def serve() -> None:
     expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=now)
     operators = Operators(database, ledger, now)
     view = QueueView(database, learning.estimates, lambda: pools.among(folder.models), now)
-    verifier = TokenVerifier("executor", process.trusted_services(), JwksCache(settings.auth_address).get)
+    authority = RemoteAuthority(settings.auth_address, Peer(service_identity("executor"), "auth"))
+    verifier = TokenVerifier("executor", process.trusted_services(), authority)
     server = executor_server(executor, operators, view, events, verifier, threads=database.connections)
     stopping = threading.Event()
     repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), EXPIRY_SECONDS, stopping)

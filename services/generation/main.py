@@ -11,9 +11,9 @@ from services.generation.service import Tasks
 from services.generation.settings import GenerationSettings
 from services.generation.suggestions import load_vocabulary
 from services.generation.watch import Watcher
+from services.runtime.authority import RemoteAuthority
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
-from services.runtime.jwks import JwksCache
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier
@@ -31,13 +31,15 @@ async def main() -> None:
     process = start_process("generation")
     settings = GenerationSettings()
     database = Database(settings.database_url, connections=CONNECTIONS)
-    peer = Peer(service_identity("generation"), "executor")
+    identity = service_identity("generation")
+    peer = Peer(identity, "executor")
     executor = Executor(channel(settings.executor_address), peer)
     outbox = threading.Event()
     tasks = Tasks(database, executor, outbox, settings.queued_cap, _now)
     reconciler = Reconciler(database, executor, tasks, outbox, _now)
     watcher = Watcher(tasks, settings.executor_address, peer, _now)
-    verifier = TokenVerifier("generation", process.trusted_services(), JwksCache(settings.auth_address).get)
+    authority = RemoteAuthority(settings.auth_address, Peer(identity, "auth"))
+    verifier = TokenVerifier("generation", process.trusted_services(), authority)
     server = generation_server(tasks, watcher, load_vocabulary(), verifier, threads=CALLS)
     reconciler.start()
     try:

@@ -9,9 +9,11 @@ from services.results.links import ImageLinks
 from services.results.server import results_server
 from services.results.service import Results
 from services.results.settings import Settings
+from services.runtime.authority import RemoteAuthority
+from services.runtime.channels import Peer
 from services.runtime.database import Database
-from services.runtime.jwks import JwksCache
 from services.runtime.process import start_process
+from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier, decode_key
 
 log = structlog.get_logger()
@@ -26,7 +28,8 @@ async def main() -> None:
     database = Database(settings.database_url)
     links = ImageLinks(decode_key(settings.signing_key))
     results = Results(database, Blobs.from_url(settings.store_url), links)
-    verifier = TokenVerifier("results", process.trusted_services(), JwksCache(settings.auth_address).get)
+    authority = RemoteAuthority(settings.auth_address, Peer(service_identity("results"), "auth"))
+    verifier = TokenVerifier("results", process.trusted_services(), authority)
     server = results_server(results, verifier, threads=database.connections)
     sweeping = asyncio.create_task(_sweep_for_ever(results))
     await server.serve(settings.listen)

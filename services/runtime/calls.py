@@ -10,7 +10,7 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,11 +31,13 @@ from services.runtime.errors import (
     DependencyUnavailable,
     ErrorTable,
     InvalidField,
+    ScopeMissing,
     TokenExpired,
     TokenMissing,
 )
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
+from services.runtime.protos import from_enum
 from services.runtime.requests import REQUEST_ID, begin
 from services.runtime.tokens import Caller, Person, Service, TokenVerifier
 
@@ -64,6 +66,14 @@ def person_or_none() -> Person | None:
     """The signed-in user of this call, if there is one."""
     who = _caller.get()
     return who if isinstance(who, Person) else None
+
+
+def service() -> str:
+    """The name of the service that calls. Raises CallerNotAllowed for anybody else."""
+    who = _caller.get()
+    if not isinstance(who, Service):
+        raise CallerNotAllowed
+    return who.name
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -128,18 +138,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Any) -> None:
             async def answer() -> None:
                 caller = await self._admit(method, context)
-                remaining = (caller.expires - datetime.now(UTC)).total_seconds() if isinstance(caller, Person) else None
-                try:
-                    async with (
-                        asyncio.timeout(remaining) as lifetime,
-                        aclosing(handler(_validated(request), context)) as messages,
-                    ):
-                        async for message in messages:
-                            await context.write(message)
-                except TimeoutError as error:
-                    if not lifetime.expired():
-                        raise
-                    raise TokenExpired from error
+                async with self._lifetime(caller), aclosing(handler(_validated(request), context)) as messages:
+                    async for message in messages:
+                        await context.write(message)
 
             task = asyncio.current_task()
             assert task is not None
@@ -151,8 +152,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
+    @asynccontextmanager
+    async def _lifetime(self, caller: Caller) -> AsyncIterator[None]:
+        """A stream lasts as long as its token. Raises TokenExpired or TokenRevoked when that ends."""
+        if not isinstance(caller, Person):
+            yield
+            return
+        remaining = (caller.expires - datetime.now(UTC)).total_seconds()
+        try:
+            with self._verifier.authority.revocations.ending(caller.session_id):
+                async with asyncio.timeout(remaining) as lifetime:
+                    yield
+        except TimeoutError as error:
+            if not lifetime.expired():
+                raise
+            raise TokenExpired from error
+
     async def _admit(self, method: MethodDescriptor, context: Any) -> Caller:
-        """Who calls, if they may. Raises TokenMissing, TokenInvalid, TokenExpired or CallerNotAllowed."""
+        """Who calls, if they may.
+
+        Raises TokenMissing, TokenInvalid, TokenExpired, TokenRevoked, CallerNotAllowed or ScopeMissing.
+        """
         access = method.GetOptions().Extensions[access_pb2.access]
         metadata = dict(context.invocation_metadata())
         authorization = str(metadata.get("authorization", ""))
@@ -165,8 +185,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         match caller:
             case None if not access.anonymous:
                 raise TokenMissing
-            case Person() if not (access.user or access.anonymous):
-                raise CallerNotAllowed
+            case Person() as who:
+                _require_access(who, access)
             case Service(name) if name not in access.services and not access.anonymous:
                 raise CallerNotAllowed
         _caller.set(caller)
@@ -174,8 +194,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def _observed(self, method: MethodDescriptor, context: Any, answer: Awaitable[Any]) -> Any:
         """Await the answer; count it, log it, and turn what it raises into a status."""
-        sent = str(dict(context.invocation_metadata()).get("x-request-id", ""))
-        begin(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()))
+        metadata = dict(context.invocation_metadata())
+        sent = str(metadata.get("x-request-id", ""))
+        begin(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()), str(metadata.get("traceparent", "")))
         began = time.monotonic()
         code = grpc.StatusCode.OK
         try:
@@ -209,6 +230,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             log.error("unexpected error", **describe(error))
             status = INTERNAL
         return status
+
+
+def _require_access(who: Person, access: access_pb2.Access) -> None:
+    """Raises CallerNotAllowed or ScopeMissing."""
+    if not (access.user or (access.operator and who.is_operator)):
+        if access.anonymous:
+            return
+        raise CallerNotAllowed
+    scope = from_enum(access_pb2.Scope, access.scope)
+    if who.scopes is not None and scope not in who.scopes:
+        raise ScopeMissing(scope or "")
 
 
 async def _abort(context: Any, status: status_pb2.Status) -> None:

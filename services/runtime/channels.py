@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from services.runtime.requests import request_id
+from services.runtime.requests import request_id, traceparent
 from services.runtime.tokens import ServiceIdentity
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -45,7 +45,7 @@ class Peer:
         self._callee = callee
 
     def metadata(self) -> Metadata:
-        """This process's service token, and the id of the request that is being served, if any."""
+        """This process's service token, and id and trace of the request that is being served, if any."""
         token = ("authorization", f"Bearer {self._identity.token(self._callee)}")
-        current = request_id()
-        return (token, ("x-request-id", current)) if current else (token,)
+        carried = (("x-request-id", request_id()), ("traceparent", traceparent()))
+        return (token, *((name, value) for name, value in carried if value))

@@ -45,6 +45,21 @@ class TokenExpired(Exception):
         super().__init__("the token has expired")
 
 
+class TokenRevoked(Exception):
+    """Its session or API key has been ended, or the account is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("the token has been revoked")
+
+
+class ScopeMissing(Exception):
+    """The API key is good for other calls. `scope` is what it lacks; empty: no key may call this."""
+
+    def __init__(self, scope: str) -> None:
+        needs = f"a key with the scope {scope!r}" if scope else "a session, not an API key"
+        super().__init__(f"this call needs {needs}")
+
+
 class CallerNotAllowed(Exception):
     def __init__(self) -> None:
         super().__init__("this caller may not call this")
@@ -97,6 +112,23 @@ def pack(
     return packed
 
 
+def details_of(error: grpc.aio.AioRpcError) -> list[any_pb2.Any]:
+    """The details of the `google.rpc.Status` that a call failed with; none if it came without."""
+    for key, value in error.trailing_metadata():
+        if key == "grpc-status-details-bin":
+            return list(status_pb2.Status.FromString(value).details)
+    return []
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """`ErrorInfo.reason` of a call that failed; empty if it came without."""
+    for part in details_of(error):
+        info = error_details_pb2.ErrorInfo()
+        if part.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
 RUNTIME_ERRORS = ErrorTable(
     domain="imagegen",
     reasons=reasons.ErrorReason,
@@ -106,6 +138,8 @@ RUNTIME_ERRORS = ErrorTable(
         TokenMissing: (grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_MISSING),
         TokenInvalid: (grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_INVALID),
         TokenExpired: (grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_EXPIRED),
+        TokenRevoked: (grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_REVOKED),
+        ScopeMissing: (grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_SCOPE_MISSING),
         CallerNotAllowed: (grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_CALLER_NOT_ALLOWED),
         DependencyUnavailable: (grpc.StatusCode.UNAVAILABLE, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE),
     },

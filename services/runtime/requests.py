@@ -1,6 +1,7 @@
-"""The id of the request that work is done for: carried by every log line and every call to a neighbour."""
+"""The request that work is done for: its id and its trace, in every log line and every call to a neighbour."""
 
 import contextvars
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,12 @@ import structlog
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
+TRACEPARENT = re.compile(r"00-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+"""Version 00 of the header `traceparent` (W3C Trace Context §3.2): trace id, the caller's span, flags."""
+
 _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+
+_traceparent: contextvars.ContextVar[str] = contextvars.ContextVar("traceparent", default="")
 
 
 def request_id() -> str:
@@ -17,10 +23,18 @@ def request_id() -> str:
     return _request_id.get()
 
 
-def begin(request: str) -> None:
-    """From here on, this task or thread works for a request."""
+def traceparent() -> str:
+    """What calls to neighbours carry: the trace of this call, and the call itself as the parent."""
+    return _traceparent.get()
+
+
+def begin(request: str, parent: str = "") -> None:
+    """From here on, this task or thread works for a request, in the trace of `parent` or else in a new one."""
+    sent = TRACEPARENT.fullmatch(parent)
+    trace_id, flags = sent.groups() if sent else (os.urandom(16).hex(), "00")
     _request_id.set(request)
-    structlog.contextvars.bind_contextvars(request_id=request)
+    _traceparent.set(f"00-{trace_id}-{os.urandom(8).hex()}-{flags}")
+    structlog.contextvars.bind_contextvars(request_id=request, trace_id=trace_id)
 
 
 @contextmanager

@@ -50,6 +50,8 @@ class Server:
         self._register = register
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="call")
         self._interceptor = CallInterceptor(list(services), verifier, errors, self._threads)
+        self._authority = verifier.authority
+        self._following: asyncio.Task[None] | None = None
         self._health = health_aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
@@ -60,6 +62,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in self._services]
         reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], server)
+        self._following = asyncio.create_task(self._authority.follow())
         port = server.add_insecure_port(listen)
         await server.start()
         for name in ["", *names]:
@@ -70,6 +73,8 @@ class Server:
     async def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """Say NOT_SERVING, end the streams, let calls in flight finish within `grace` seconds."""
         assert self._server is not None
+        assert self._following is not None
+        self._following.cancel()
         await self._health.enter_graceful_shutdown()
         self._interceptor.end_streams()
         await self._server.stop(grace)

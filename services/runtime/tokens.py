@@ -1,21 +1,23 @@
 """Who is calling: access tokens of people and tokens of services, both Ed25519 JWTs (RFC 7519, RFC 8037).
 
-A person's token is signed by auth and verified with auth's published keys. A service signs its own with
-its bootstrap key, for one callee at a time, so that services can talk while auth is away.
+A person's token is signed by auth and verified with auth's published keys; an API key is exchanged for one first. A
+service signs its own with its bootstrap key, for one callee at a time, so that services can talk while auth is away.
 """
 
 import base64
 import binascii
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from services.runtime.errors import TokenExpired, TokenInvalid
+from services.runtime.errors import TokenExpired, TokenInvalid, TokenRevoked
+from services.runtime.revocations import Revocations
 
 AUDIENCE = "imagegen"
 """Audience of every person's access token."""
@@ -25,17 +27,23 @@ SERVICE_KID = "service:"
 
 SERVICE_TOKEN_SECONDS = 300
 
-UserKeys = Callable[[str], Awaitable[Ed25519PublicKey | None]]
-"""Key id → auth's public key, or None if auth has no such key."""
+OPERATOR = "operator"
+"""The claim `role` of an account that may call what is for operators."""
+
+API_KEY_PREFIX = "igk_"
+"""Every API key begins so: it is told from a JWT at a glance, and found by scanners of leaked secrets."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """A signed-in user, as the access token says."""
+    """A signed-in user, as the access token says. `session_id` is an API key's id if `scopes` are given."""
 
     user_id: UUID
     session_id: UUID
     expires: datetime
+    is_operator: bool = False
+    scopes: frozenset[str] | None = None
+    """What an API key is good for; None for a session, which is good for everything that its account may do."""
 
 
 @dataclass(frozen=True)
@@ -86,24 +94,47 @@ class TrustedServices:
         return cls({name: Ed25519PublicKey.from_public_bytes(decode_key(key)) for name, key in pairs})
 
 
+class Authority(Protocol):
+    """Whom a `TokenVerifier` asks: auth itself, or auth from afar. Belongs to one event loop."""
+
+    revocations: Revocations
+
+    async def public_key(self, kid: str) -> Ed25519PublicKey | None:
+        """The key that signs access tokens under this id, or None. Raises DependencyUnavailable."""
+
+    async def exchange(self, api_key: str) -> str:
+        """The access token of an API key.
+
+        Raises TokenInvalid, TokenExpired, TokenRevoked or DependencyUnavailable.
+        """
+
+    async def follow(self) -> None:
+        """Keep `revocations` up to date, for ever."""
+
+
 class TokenVerifier:
     """Tells who sent a token, or why it is not believed.
 
     When it was issued is not checked (RFC 7519 §4.1.6 asks for no check): the signer's clock may be ahead of ours.
     """
 
-    def __init__(self, callee: str, services: TrustedServices, user_keys: UserKeys) -> None:
+    def __init__(self, callee: str, services: TrustedServices, authority: Authority) -> None:
         self._callee = callee
         self._services = services
-        self._user_keys = user_keys
+        self.authority = authority
 
     async def verify(self, token: str) -> Person | Service:
-        """Raises TokenInvalid or TokenExpired."""
+        """Who sent an access token, a service token or an API key.
+
+        Raises TokenInvalid, TokenExpired, TokenRevoked or DependencyUnavailable.
+        """
+        if token.startswith(API_KEY_PREFIX):
+            token = await self.authority.exchange(token)
         try:
             kid = str(jwt.get_unverified_header(token).get("kid", ""))
             if kid.startswith(SERVICE_KID):
                 return self._verify_service(token, kid.removeprefix(SERVICE_KID))
-            return self._verify_person(token, await self._user_keys(kid))
+            return self._verify_person(token, await self.authority.public_key(kid))
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
         except (jwt.InvalidTokenError, ValueError) as error:
@@ -133,8 +164,17 @@ class TokenVerifier:
             audience=AUDIENCE,
             options={"require": ["exp", "aud", "sub", "sid"], "verify_iat": False},
         )
-        expires = datetime.fromtimestamp(claims["exp"], UTC)
-        return Person(UUID(claims["sub"]), UUID(claims["sid"]), expires)
+        scope = claims.get("scope")
+        who = Person(
+            UUID(claims["sub"]),
+            UUID(claims["sid"]),
+            datetime.fromtimestamp(claims["exp"], UTC),
+            is_operator=claims.get("role") == OPERATOR,
+            scopes=None if scope is None else frozenset(scope.split()),
+        )
+        if who.session_id in self.authority.revocations:
+            raise TokenRevoked
+        return who
 
 
 def decode_key(text: str) -> bytes:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.auth.v1 import auth_service_pb2_grpc
 
+from services.auth.authority import LocalAuthority
 from services.auth.passwords import Passwords
 from services.auth.server import auth_server
 from services.auth.service import Auth
@@ -155,4 +156,4 @@ def _verifier(keys: SigningKeys) -> TokenVerifier:
     """Believes the services of tests.identities, and the people who have signed in here."""
     seeds = {name: decode_key(seed(name)) for name in SERVICES}
     trusted = {name: Ed25519PrivateKey.from_private_bytes(raw).public_key() for name, raw in seeds.items()}
-    return TokenVerifier("auth", TrustedServices(trusted), keys.find_public)
+    return TokenVerifier("auth", TrustedServices(trusted), LocalAuthority(keys))

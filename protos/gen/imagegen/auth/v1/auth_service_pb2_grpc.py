@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """AuthService owns identities: accounts, sessions and the keys that sign access tokens.
+    """AuthService owns identities: accounts, sessions, API keys and the keys that sign access tokens.
+
+    An API key (`igk_…`) is accepted by every service wherever an access token is, within its scopes.
+    What changes an account, its sessions or its keys needs a session.
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -67,6 +70,46 @@ class AuthServiceStub:
                 request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.UpdateMeRequest.SerializeToString,
                 response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.UpdateMeResponse.FromString,
                 _registered_method=True)
+        self.DeleteMe = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/DeleteMe',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.DeleteMeRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.DeleteMeResponse.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/ChangePassword',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/ListSessions',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.EndSession = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/EndSession',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.EndSessionRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.EndSessionResponse.FromString,
+                _registered_method=True)
+        self.LogoutEverywhere = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/LogoutEverywhere',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.LogoutEverywhereRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.LogoutEverywhereResponse.FromString,
+                _registered_method=True)
+        self.CreateApiKey = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/CreateApiKey',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.CreateApiKeyRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.CreateApiKeyResponse.FromString,
+                _registered_method=True)
+        self.ListApiKeys = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/ListApiKeys',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeApiKey = channel.unary_unary(
+                '/imagegen.auth.v1.AuthService/RevokeApiKey',
+                request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.RevokeApiKeyRequest.SerializeToString,
+                response_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.RevokeApiKeyResponse.FromString,
+                _registered_method=True)
         self.GetJwks = channel.unary_unary(
                 '/imagegen.auth.v1.AuthService/GetJwks',
                 request_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksRequest.SerializeToString,
@@ -75,18 +118,25 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """AuthService owns identities: accounts, sessions and the keys that sign access tokens.
+    """AuthService owns identities: accounts, sessions, API keys and the keys that sign access tokens.
+
+    An API key (`igk_…`) is accepted by every service wherever an access token is, within its scopes.
+    What changes an account, its sessions or its keys needs a session.
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
 
     def Register(self, request, context):
-        """Register creates an account. It does not sign in.
+        """Register creates an account. It does not sign in. With a request_id it is idempotent: a repeat
+        returns the account that the first call made.
 
         Errors:
 
-        * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+        * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule; a password also if it is a common
+        one, or equal to the name.
         * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`: upper and lower case count as the same.
+        * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many new accounts from this address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +148,8 @@ class AuthServiceServicer:
         Errors:
 
         * `UNAUTHENTICATED` `BAD_CREDENTIALS`: no such account, or the wrong password.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords for this name, whether or
+        not it is an account's, or from this address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +204,94 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteMe(self, request, context):
+        """DeleteMe deletes the account: it signs in nowhere any more, its tokens and keys count no longer,
+        and every service forgets its tasks, pictures and shares, running ones canceled. It cannot be undone.
+
+        Errors:
+
+        * `PERMISSION_DENIED` `WRONG_PASSWORD`: the password is not the account's.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+        * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """ChangePassword replaces the password and ends every session but the caller's. API keys stay.
+
+        Errors:
+
+        * `INVALID_ARGUMENT` `INVALID_FIELD`: the new password breaks its rule, is a common one, or is
+        equal to the name.
+        * `PERMISSION_DENIED` `WRONG_PASSWORD`: the current password is not the account's.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+        * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """ListSessions returns the caller's sessions that have neither ended nor expired, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSession(self, request, context):
+        """EndSession ends one of the caller's sessions; one that has ended already stays as it is.
+
+        Errors:
+
+        * `NOT_FOUND` `SESSION_NOT_FOUND`: no such session, or it belongs to somebody else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogoutEverywhere(self, request, context):
+        """LogoutEverywhere ends every session of the caller, this one included. API keys stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateApiKey(self, request, context):
+        """CreateApiKey makes an API key and shows its secret, once. With a request_id it is idempotent: a
+        repeat returns the key that the first call made, without the secret.
+
+        Errors:
+
+        * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+        * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_API_KEYS`: the account has a hundred keys that count.
+        * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiKeys(self, request, context):
+        """ListApiKeys returns the caller's keys, the revoked and expired ones of the last thirty days
+        included, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeApiKey(self, request, context):
+        """RevokeApiKey ends a key; one that has been revoked already stays as it is.
+
+        Errors:
+
+        * `NOT_FOUND` `API_KEY_NOT_FOUND`: no such key, or it belongs to somebody else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJwks(self, request, context):
         """GetJwks returns the public keys that access tokens verify with (RFC 7517, RFC 8037). Keys stay
         listed for as long as a token signed by them may be good.
@@ -193,6 +333,46 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.UpdateMeRequest.FromString,
                     response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.UpdateMeResponse.SerializeToString,
             ),
+            'DeleteMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMe,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.DeleteMeRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.DeleteMeResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'EndSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSession,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.EndSessionRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.EndSessionResponse.SerializeToString,
+            ),
+            'LogoutEverywhere': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogoutEverywhere,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.LogoutEverywhereRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.LogoutEverywhereResponse.SerializeToString,
+            ),
+            'CreateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateApiKey,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.CreateApiKeyRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.CreateApiKeyResponse.SerializeToString,
+            ),
+            'ListApiKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeys,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeApiKey,
+                    request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.RevokeApiKeyRequest.FromString,
+                    response_serializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.RevokeApiKeyResponse.SerializeToString,
+            ),
             'GetJwks': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJwks,
                     request_deserializer=imagegen_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksRequest.FromString,
@@ -207,7 +387,10 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """AuthService owns identities: accounts, sessions and the keys that sign access tokens.
+    """AuthService owns identities: accounts, sessions, API keys and the keys that sign access tokens.
+
+    An API key (`igk_…`) is accepted by every service wherever an access token is, within its scopes.
+    What changes an account, its sessions or its keys needs a session.
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -364,6 +547,222 @@ class AuthService:
             '/imagegen.auth.v1.AuthService/UpdateMe',
             imagegen_dot_auth_dot_v1_dot_auth__service__pb2.UpdateMeRequest.SerializeToString,
             imagegen_dot_auth_dot_v1_dot_auth__service__pb2.UpdateMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/DeleteMe',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.DeleteMeRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.DeleteMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/ChangePassword',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ChangePasswordRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/ListSessions',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/EndSession',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.EndSessionRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.EndSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogoutEverywhere(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/LogoutEverywhere',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.LogoutEverywhereRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.LogoutEverywhereResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/CreateApiKey',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.CreateApiKeyRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.CreateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/ListApiKeys',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.auth.v1.AuthService/RevokeApiKey',
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.RevokeApiKeyRequest.SerializeToString,
+            imagegen_dot_auth_dot_v1_dot_auth__service__pb2.RevokeApiKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

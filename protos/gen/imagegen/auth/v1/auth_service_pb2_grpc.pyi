@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """AuthService owns identities: accounts, sessions and the keys that sign access tokens.
+    """AuthService owns identities: accounts, sessions, API keys and the keys that sign access tokens.
+
+    An API key (`igk_…`) is accepted by every service wherever an access token is, within its scopes.
+    What changes an account, its sessions or its keys needs a session.
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -37,12 +40,16 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
-    """Register creates an account. It does not sign in.
+    """Register creates an account. It does not sign in. With a request_id it is idempotent: a repeat
+    returns the account that the first call made.
 
     Errors:
 
-    * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+    * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule; a password also if it is a common
+      one, or equal to the name.
     * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`: upper and lower case count as the same.
+    * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many new accounts from this address.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]
     """Login checks a password and opens a session.
@@ -50,6 +57,8 @@ class AuthServiceStub:
     Errors:
 
     * `UNAUTHENTICATED` `BAD_CREDENTIALS`: no such account, or the wrong password.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords for this name, whether or
+      not it is an account's, or from this address.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.RefreshResponse]
     """Refresh exchanges a refresh token for new tokens of the same session. Each refresh token is good
@@ -84,6 +93,60 @@ class AuthServiceStub:
     * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`.
     * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
     """
+    DeleteMe: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.DeleteMeRequest, _auth_service_pb2.DeleteMeResponse]
+    """DeleteMe deletes the account: it signs in nowhere any more, its tokens and keys count no longer,
+    and every service forgets its tasks, pictures and shares, running ones canceled. It cannot be undone.
+
+    Errors:
+
+    * `PERMISSION_DENIED` `WRONG_PASSWORD`: the password is not the account's.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+    * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+    """
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]
+    """ChangePassword replaces the password and ends every session but the caller's. API keys stay.
+
+    Errors:
+
+    * `INVALID_ARGUMENT` `INVALID_FIELD`: the new password breaks its rule, is a common one, or is
+      equal to the name.
+    * `PERMISSION_DENIED` `WRONG_PASSWORD`: the current password is not the account's.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+    * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+    """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListSessionsRequest, _auth_service_pb2.ListSessionsResponse]
+    """ListSessions returns the caller's sessions that have neither ended nor expired, newest first."""
+    EndSession: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.EndSessionRequest, _auth_service_pb2.EndSessionResponse]
+    """EndSession ends one of the caller's sessions; one that has ended already stays as it is.
+
+    Errors:
+
+    * `NOT_FOUND` `SESSION_NOT_FOUND`: no such session, or it belongs to somebody else.
+    """
+    LogoutEverywhere: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LogoutEverywhereRequest, _auth_service_pb2.LogoutEverywhereResponse]
+    """LogoutEverywhere ends every session of the caller, this one included. API keys stay."""
+    CreateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateApiKeyRequest, _auth_service_pb2.CreateApiKeyResponse]
+    """CreateApiKey makes an API key and shows its secret, once. With a request_id it is idempotent: a
+    repeat returns the key that the first call made, without the secret.
+
+    Errors:
+
+    * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+    * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_API_KEYS`: the account has a hundred keys that count.
+    * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+    """
+    ListApiKeys: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListApiKeysRequest, _auth_service_pb2.ListApiKeysResponse]
+    """ListApiKeys returns the caller's keys, the revoked and expired ones of the last thirty days
+    included, newest first.
+    """
+    RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeApiKeyRequest, _auth_service_pb2.RevokeApiKeyResponse]
+    """RevokeApiKey ends a key; one that has been revoked already stays as it is.
+
+    Errors:
+
+    * `NOT_FOUND` `API_KEY_NOT_FOUND`: no such key, or it belongs to somebody else.
+    """
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]
     """GetJwks returns the public keys that access tokens verify with (RFC 7517, RFC 8037). Keys stay
     listed for as long as a token signed by them may be good.
@@ -91,19 +154,26 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """AuthService owns identities: accounts, sessions and the keys that sign access tokens.
+    """AuthService owns identities: accounts, sessions, API keys and the keys that sign access tokens.
+
+    An API key (`igk_…`) is accepted by every service wherever an access token is, within its scopes.
+    What changes an account, its sessions or its keys needs a session.
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
-    """Register creates an account. It does not sign in.
+    """Register creates an account. It does not sign in. With a request_id it is idempotent: a repeat
+    returns the account that the first call made.
 
     Errors:
 
-    * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+    * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule; a password also if it is a common
+      one, or equal to the name.
     * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`: upper and lower case count as the same.
+    * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many new accounts from this address.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]  # type: ignore[assignment]
     """Login checks a password and opens a session.
@@ -111,6 +181,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Errors:
 
     * `UNAUTHENTICATED` `BAD_CREDENTIALS`: no such account, or the wrong password.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords for this name, whether or
+      not it is an account's, or from this address.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshRequest, _auth_service_pb2.RefreshResponse]  # type: ignore[assignment]
     """Refresh exchanges a refresh token for new tokens of the same session. Each refresh token is good
@@ -145,13 +217,70 @@ class AuthServiceAsyncStub(AuthServiceStub):
     * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`.
     * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
     """
+    DeleteMe: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.DeleteMeRequest, _auth_service_pb2.DeleteMeResponse]  # type: ignore[assignment]
+    """DeleteMe deletes the account: it signs in nowhere any more, its tokens and keys count no longer,
+    and every service forgets its tasks, pictures and shares, running ones canceled. It cannot be undone.
+
+    Errors:
+
+    * `PERMISSION_DENIED` `WRONG_PASSWORD`: the password is not the account's.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+    * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+    """
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]  # type: ignore[assignment]
+    """ChangePassword replaces the password and ends every session but the caller's. API keys stay.
+
+    Errors:
+
+    * `INVALID_ARGUMENT` `INVALID_FIELD`: the new password breaks its rule, is a common one, or is
+      equal to the name.
+    * `PERMISSION_DENIED` `WRONG_PASSWORD`: the current password is not the account's.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+    * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListSessionsRequest, _auth_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """ListSessions returns the caller's sessions that have neither ended nor expired, newest first."""
+    EndSession: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.EndSessionRequest, _auth_service_pb2.EndSessionResponse]  # type: ignore[assignment]
+    """EndSession ends one of the caller's sessions; one that has ended already stays as it is.
+
+    Errors:
+
+    * `NOT_FOUND` `SESSION_NOT_FOUND`: no such session, or it belongs to somebody else.
+    """
+    LogoutEverywhere: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LogoutEverywhereRequest, _auth_service_pb2.LogoutEverywhereResponse]  # type: ignore[assignment]
+    """LogoutEverywhere ends every session of the caller, this one included. API keys stay."""
+    CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateApiKeyRequest, _auth_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
+    """CreateApiKey makes an API key and shows its secret, once. With a request_id it is idempotent: a
+    repeat returns the key that the first call made, without the secret.
+
+    Errors:
+
+    * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+    * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_API_KEYS`: the account has a hundred keys that count.
+    * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+    """
+    ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListApiKeysRequest, _auth_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
+    """ListApiKeys returns the caller's keys, the revoked and expired ones of the last thirty days
+    included, newest first.
+    """
+    RevokeApiKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeApiKeyRequest, _auth_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
+    """RevokeApiKey ends a key; one that has been revoked already stays as it is.
+
+    Errors:
+
+    * `NOT_FOUND` `API_KEY_NOT_FOUND`: no such key, or it belongs to somebody else.
+    """
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]  # type: ignore[assignment]
     """GetJwks returns the public keys that access tokens verify with (RFC 7517, RFC 8037). Keys stay
     listed for as long as a token signed by them may be good.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuthService owns identities: accounts, sessions and the keys that sign access tokens.
+    """AuthService owns identities: accounts, sessions, API keys and the keys that sign access tokens.
+
+    An API key (`igk_…`) is accepted by every service wherever an access token is, within its scopes.
+    What changes an account, its sessions or its keys needs a session.
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -162,12 +291,16 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RegisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RegisterResponse, _abc.Awaitable[_auth_service_pb2.RegisterResponse]]:
-        """Register creates an account. It does not sign in.
+        """Register creates an account. It does not sign in. With a request_id it is idempotent: a repeat
+        returns the account that the first call made.
 
         Errors:
 
-        * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+        * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule; a password also if it is a common
+          one, or equal to the name.
         * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`: upper and lower case count as the same.
+        * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many new accounts from this address.
         """
 
     @_abc_1.abstractmethod
@@ -181,6 +314,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
 
         * `UNAUTHENTICATED` `BAD_CREDENTIALS`: no such account, or the wrong password.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords for this name, whether or
+          not it is an account's, or from this address.
         """
 
     @_abc_1.abstractmethod
@@ -238,6 +373,108 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
         * `ALREADY_EXISTS` `USERNAME_TAKEN` or `EMAIL_TAKEN`.
         * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteMe(
+        self,
+        request: _auth_service_pb2.DeleteMeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.DeleteMeResponse, _abc.Awaitable[_auth_service_pb2.DeleteMeResponse]]:
+        """DeleteMe deletes the account: it signs in nowhere any more, its tokens and keys count no longer,
+        and every service forgets its tasks, pictures and shares, running ones canceled. It cannot be undone.
+
+        Errors:
+
+        * `PERMISSION_DENIED` `WRONG_PASSWORD`: the password is not the account's.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+        * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _auth_service_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_service_pb2.ChangePasswordResponse]]:
+        """ChangePassword replaces the password and ends every session but the caller's. API keys stay.
+
+        Errors:
+
+        * `INVALID_ARGUMENT` `INVALID_FIELD`: the new password breaks its rule, is a common one, or is
+          equal to the name.
+        * `PERMISSION_DENIED` `WRONG_PASSWORD`: the current password is not the account's.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_ATTEMPTS`: too many wrong passwords.
+        * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _auth_service_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ListSessionsResponse, _abc.Awaitable[_auth_service_pb2.ListSessionsResponse]]:
+        """ListSessions returns the caller's sessions that have neither ended nor expired, newest first."""
+
+    @_abc_1.abstractmethod
+    def EndSession(
+        self,
+        request: _auth_service_pb2.EndSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.EndSessionResponse, _abc.Awaitable[_auth_service_pb2.EndSessionResponse]]:
+        """EndSession ends one of the caller's sessions; one that has ended already stays as it is.
+
+        Errors:
+
+        * `NOT_FOUND` `SESSION_NOT_FOUND`: no such session, or it belongs to somebody else.
+        """
+
+    @_abc_1.abstractmethod
+    def LogoutEverywhere(
+        self,
+        request: _auth_service_pb2.LogoutEverywhereRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.LogoutEverywhereResponse, _abc.Awaitable[_auth_service_pb2.LogoutEverywhereResponse]]:
+        """LogoutEverywhere ends every session of the caller, this one included. API keys stay."""
+
+    @_abc_1.abstractmethod
+    def CreateApiKey(
+        self,
+        request: _auth_service_pb2.CreateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_auth_service_pb2.CreateApiKeyResponse]]:
+        """CreateApiKey makes an API key and shows its secret, once. With a request_id it is idempotent: a
+        repeat returns the key that the first call made, without the secret.
+
+        Errors:
+
+        * `INVALID_ARGUMENT` `INVALID_FIELD`: a field breaks its rule.
+        * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_API_KEYS`: the account has a hundred keys that count.
+        * `NOT_FOUND` `USER_NOT_FOUND`: the account no longer exists.
+        """
+
+    @_abc_1.abstractmethod
+    def ListApiKeys(
+        self,
+        request: _auth_service_pb2.ListApiKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ListApiKeysResponse, _abc.Awaitable[_auth_service_pb2.ListApiKeysResponse]]:
+        """ListApiKeys returns the caller's keys, the revoked and expired ones of the last thirty days
+        included, newest first.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeApiKey(
+        self,
+        request: _auth_service_pb2.RevokeApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_auth_service_pb2.RevokeApiKeyResponse]]:
+        """RevokeApiKey ends a key; one that has been revoked already stays as it is.
+
+        Errors:
+
+        * `NOT_FOUND` `API_KEY_NOT_FOUND`: no such key, or it belongs to somebody else.
         """
 
     @_abc_1.abstractmethod

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#imagegen/auth/v1/error_reason.proto\x12\x10imagegen.auth.v1*\xfc\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_REASON_USERNAME_TAKEN\x10\x01\x12\x1c\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x02\x12 \n\x1c\x45RROR_REASON_BAD_CREDENTIALS\x10\x03\x12&\n\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\x04\x12%\n!ERROR_REASON_REFRESH_TOKEN_REUSED\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_USER_NOT_FOUND\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#imagegen/auth/v1/error_reason.proto\x12\x10imagegen.auth.v1*\xd1\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_REASON_USERNAME_TAKEN\x10\x01\x12\x1c\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x02\x12 \n\x1c\x45RROR_REASON_BAD_CREDENTIALS\x10\x03\x12&\n\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\x04\x12%\n!ERROR_REASON_REFRESH_TOKEN_REUSED\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_USER_NOT_FOUND\x10\x06\x12\"\n\x1e\x45RROR_REASON_TOO_MANY_ATTEMPTS\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_WRONG_PASSWORD\x10\x08\x12\"\n\x1e\x45RROR_REASON_SESSION_NOT_FOUND\x10\t\x12\"\n\x1e\x45RROR_REASON_API_KEY_NOT_FOUND\x10\n\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x0b\x12\"\n\x1e\x45RROR_REASON_TOO_MANY_API_KEYS\x10\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.auth.v1.error_reas
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=58
-  _globals['_ERRORREASON']._serialized_end=310
+  _globals['_ERRORREASON']._serialized_end=523
 # @@protoc_insertion_point(module_scope)

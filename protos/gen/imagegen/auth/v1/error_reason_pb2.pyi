@@ -47,6 +47,37 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "USER_NOT_FOUND", "domain": "auth.imagegen"}
     """
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 7
+    """Too many wrong passwords for this account or from this address, or too many new accounts from it;
+    `google.rpc.RetryInfo` says when to come back.
+
+        {"reason": "TOO_MANY_ATTEMPTS", "domain": "auth.imagegen"}
+    """
+    ERROR_REASON_WRONG_PASSWORD: _ErrorReason.ValueType  # 8
+    """The password given to confirm is not the account's.
+
+        {"reason": "WRONG_PASSWORD", "domain": "auth.imagegen"}
+    """
+    ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 9
+    """No such session, or it belongs to somebody else.
+
+        {"reason": "SESSION_NOT_FOUND", "domain": "auth.imagegen"}
+    """
+    ERROR_REASON_API_KEY_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """No such API key, or it belongs to somebody else.
+
+        {"reason": "API_KEY_NOT_FOUND", "domain": "auth.imagegen"}
+    """
+    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 11
+    """The request id was used before, for another request.
+
+        {"reason": "REQUEST_ID_REUSED", "domain": "auth.imagegen"}
+    """
+    ERROR_REASON_TOO_MANY_API_KEYS: _ErrorReason.ValueType  # 12
+    """The account has as many API keys as it may.
+
+        {"reason": "TOO_MANY_API_KEYS", "domain": "auth.imagegen"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists auth's own reasons (`google.rpc.ErrorInfo.domain` is `auth.imagegen`)."""
@@ -75,5 +106,36 @@ ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 6
 """The token is good, its account is gone.
 
     {"reason": "USER_NOT_FOUND", "domain": "auth.imagegen"}
+"""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 7
+"""Too many wrong passwords for this account or from this address, or too many new accounts from it;
+`google.rpc.RetryInfo` says when to come back.
+
+    {"reason": "TOO_MANY_ATTEMPTS", "domain": "auth.imagegen"}
+"""
+ERROR_REASON_WRONG_PASSWORD: ErrorReason.ValueType  # 8
+"""The password given to confirm is not the account's.
+
+    {"reason": "WRONG_PASSWORD", "domain": "auth.imagegen"}
+"""
+ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 9
+"""No such session, or it belongs to somebody else.
+
+    {"reason": "SESSION_NOT_FOUND", "domain": "auth.imagegen"}
+"""
+ERROR_REASON_API_KEY_NOT_FOUND: ErrorReason.ValueType  # 10
+"""No such API key, or it belongs to somebody else.
+
+    {"reason": "API_KEY_NOT_FOUND", "domain": "auth.imagegen"}
+"""
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 11
+"""The request id was used before, for another request.
+
+    {"reason": "REQUEST_ID_REUSED", "domain": "auth.imagegen"}
+"""
+ERROR_REASON_TOO_MANY_API_KEYS: ErrorReason.ValueType  # 12
+"""The account has as many API keys as it may.
+
+    {"reason": "TOO_MANY_API_KEYS", "domain": "auth.imagegen"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

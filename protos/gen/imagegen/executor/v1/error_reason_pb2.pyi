@@ -42,6 +42,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """{"reason": "JOB_NOT_FOUND", "domain": "executor.imagegen"}"""
     ERROR_REASON_WORKER_NOT_FOUND: _ErrorReason.ValueType  # 5
     """{"reason": "WORKER_NOT_FOUND", "domain": "executor.imagegen"}"""
+    ERROR_REASON_OWNER_ERASED: _ErrorReason.ValueType  # 6
+    """The owner's account has been deleted; nothing more is taken for it.
+
+        {"reason": "OWNER_ERASED", "domain": "executor.imagegen"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the executor's own reasons (`google.rpc.ErrorInfo.domain` is `executor.imagegen`)."""
@@ -66,4 +71,9 @@ ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 4
 """{"reason": "JOB_NOT_FOUND", "domain": "executor.imagegen"}"""
 ERROR_REASON_WORKER_NOT_FOUND: ErrorReason.ValueType  # 5
 """{"reason": "WORKER_NOT_FOUND", "domain": "executor.imagegen"}"""
+ERROR_REASON_OWNER_ERASED: ErrorReason.ValueType  # 6
+"""The owner's account has been deleted; nothing more is taken for it.
+
+    {"reason": "OWNER_ERASED", "domain": "executor.imagegen"}
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from imagegen.executor.v1 import job_pb2 as imagegen_dot_executor_dot_v1_dot_job__pb2
 from imagegen.executor.v1 import model_pb2 as imagegen_dot_executor_dot_v1_dot_model__pb2
 from imagegen.runtime.v1 import access_pb2 as imagegen_dot_runtime_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+imagegen/executor/v1/executor_service.proto\x12\x14imagegen.executor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1eimagegen/executor/v1/job.proto\x1a imagegen/executor/v1/model.proto\x1a imagegen/runtime/v1/access.proto\"\x95\x01\n\x10SubmitJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05model\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x33\n\x04spec\x18\x04 \x01(\x0b\x32\x1d.imagegen.executor.v1.JobSpecB\x06\xbaH\x03\xc8\x01\x01\";\n\x11SubmitJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.imagegen.executor.v1.Job\"H\n\x10\x43\x61ncelJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\";\n\x11\x43\x61ncelJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.imagegen.executor.v1.Job\"8\n\x13\x42\x61tchGetJobsRequest\x12!\n\x07job_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xf4\x03\"\x05r\x03\xb0\x01\x01\"?\n\x14\x42\x61tchGetJobsResponse\x12\'\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.imagegen.executor.v1.Job\"E\n\x0fWatchJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x9b\x02\n\x10WatchJobResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12-\n\x08snapshot\x18\x02 \x01(\x0b\x32\x19.imagegen.executor.v1.JobH\x00\x12+\n\x06status\x18\x03 \x01(\x0b\x32\x19.imagegen.executor.v1.JobH\x00\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x1e.imagegen.executor.v1.ProgressH\x00\x12\x30\n\x07preview\x18\x05 \x01(\x0b\x32\x1d.imagegen.executor.v1.PreviewH\x00\x12,\n\x05reset\x18\x06 \x01(\x0b\x32\x1b.imagegen.executor.v1.ResetH\x00\x42\x07\n\x05\x65vent\",\n\x07Preview\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"\x07\n\x05Reset\"\x19\n\x17WatchTransitionsRequest\"B\n\x18WatchTransitionsResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.imagegen.executor.v1.Job\"\x13\n\x11ListModelsRequest\"A\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.imagegen.executor.v1.Model2\xd4\x05\n\x0f\x45xecutorService\x12n\n\tSubmitJob\x12&.imagegen.executor.v1.SubmitJobRequest\x1a\'.imagegen.executor.v1.SubmitJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12n\n\tCancelJob\x12&.imagegen.executor.v1.CancelJobRequest\x1a\'.imagegen.executor.v1.CancelJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12w\n\x0c\x42\x61tchGetJobs\x12).imagegen.executor.v1.BatchGetJobsRequest\x1a*.imagegen.executor.v1.BatchGetJobsResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12m\n\x08WatchJob\x12%.imagegen.executor.v1.WatchJobRequest\x1a&.imagegen.executor.v1.WatchJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration0\x01\x12\x85\x01\n\x10WatchTransitions\x12-.imagegen.executor.v1.WatchTransitionsRequest\x1a..imagegen.executor.v1.WatchTransitionsResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration0\x01\x12q\n\nListModels\x12\'.imagegen.executor.v1.ListModelsRequest\x1a(.imagegen.executor.v1.ListModelsResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngenerationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+imagegen/executor/v1/executor_service.proto\x12\x14imagegen.executor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eimagegen/executor/v1/job.proto\x1a imagegen/executor/v1/model.proto\x1a imagegen/runtime/v1/access.proto\"\x95\x01\n\x10SubmitJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05model\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x33\n\x04spec\x18\x04 \x01(\x0b\x32\x1d.imagegen.executor.v1.JobSpecB\x06\xbaH\x03\xc8\x01\x01\";\n\x11SubmitJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.imagegen.executor.v1.Job\"}\n\x12\x45stimateJobRequest\x12\x1a\n\x08owner_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x33\n\x04spec\x18\x03 \x01(\x0b\x32\x1d.imagegen.executor.v1.JobSpecB\x06\xbaH\x03\xc8\x01\x01\"\x86\x01\n\x13\x45stimateJobResponse\x12\x13\n\x0bgpu_seconds\x18\x01 \x01(\x01\x12,\n\x08p50_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08p90_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x10\x43\x61ncelJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\";\n\x11\x43\x61ncelJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.imagegen.executor.v1.Job\"8\n\x13\x42\x61tchGetJobsRequest\x12!\n\x07job_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xf4\x03\"\x05r\x03\xb0\x01\x01\"?\n\x14\x42\x61tchGetJobsResponse\x12\'\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.imagegen.executor.v1.Job\"E\n\x0fWatchJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x9b\x02\n\x10WatchJobResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12-\n\x08snapshot\x18\x02 \x01(\x0b\x32\x19.imagegen.executor.v1.JobH\x00\x12+\n\x06status\x18\x03 \x01(\x0b\x32\x19.imagegen.executor.v1.JobH\x00\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x1e.imagegen.executor.v1.ProgressH\x00\x12\x30\n\x07preview\x18\x05 \x01(\x0b\x32\x1d.imagegen.executor.v1.PreviewH\x00\x12,\n\x05reset\x18\x06 \x01(\x0b\x32\x1b.imagegen.executor.v1.ResetH\x00\x42\x07\n\x05\x65vent\",\n\x07Preview\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"\x07\n\x05Reset\"\x19\n\x17WatchTransitionsRequest\"B\n\x18WatchTransitionsResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.imagegen.executor.v1.Job\"\x13\n\x11ListModelsRequest\"A\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.imagegen.executor.v1.Model2\xca\x06\n\x0f\x45xecutorService\x12n\n\tSubmitJob\x12&.imagegen.executor.v1.SubmitJobRequest\x1a\'.imagegen.executor.v1.SubmitJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12t\n\x0b\x45stimateJob\x12(.imagegen.executor.v1.EstimateJobRequest\x1a).imagegen.executor.v1.EstimateJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12n\n\tCancelJob\x12&.imagegen.executor.v1.CancelJobRequest\x1a\'.imagegen.executor.v1.CancelJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12w\n\x0c\x42\x61tchGetJobs\x12).imagegen.executor.v1.BatchGetJobsRequest\x1a*.imagegen.executor.v1.BatchGetJobsResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration\x12m\n\x08WatchJob\x12%.imagegen.executor.v1.WatchJobRequest\x1a&.imagegen.executor.v1.WatchJobResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration0\x01\x12\x85\x01\n\x10WatchTransitions\x12-.imagegen.executor.v1.WatchTransitionsRequest\x1a..imagegen.executor.v1.WatchTransitionsResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngeneration0\x01\x12q\n\nListModels\x12\'.imagegen.executor.v1.ListModelsRequest\x1a(.imagegen.executor.v1.ListModelsResponse\"\x10\xa2\xbb\x18\x0c\x1a\ngenerationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +44,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITJOBREQUEST'].fields_by_name['model']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['spec']._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['spec']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_ESTIMATEJOBREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_ESTIMATEJOBREQUEST'].fields_by_name['owner_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ESTIMATEJOBREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_ESTIMATEJOBREQUEST'].fields_by_name['model']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_ESTIMATEJOBREQUEST'].fields_by_name['spec']._loaded_options = None
+  _globals['_ESTIMATEJOBREQUEST'].fields_by_name['spec']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CANCELJOBREQUEST'].fields_by_name['job_id']._loaded_options = None
   _globals['_CANCELJOBREQUEST'].fields_by_name['job_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CANCELJOBREQUEST'].fields_by_name['owner_id']._loaded_options = None
@@ -55,6 +62,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHJOBREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_EXECUTORSERVICE'].methods_by_name['SubmitJob']._loaded_options = None
   _globals['_EXECUTORSERVICE'].methods_by_name['SubmitJob']._serialized_options = b'\242\273\030\014\032\ngeneration'
+  _globals['_EXECUTORSERVICE'].methods_by_name['EstimateJob']._loaded_options = None
+  _globals['_EXECUTORSERVICE'].methods_by_name['EstimateJob']._serialized_options = b'\242\273\030\014\032\ngeneration'
   _globals['_EXECUTORSERVICE'].methods_by_name['CancelJob']._loaded_options = None
   _globals['_EXECUTORSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\242\273\030\014\032\ngeneration'
   _globals['_EXECUTORSERVICE'].methods_by_name['BatchGetJobs']._loaded_options = None
@@ -65,34 +74,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTORSERVICE'].methods_by_name['WatchTransitions']._serialized_options = b'\242\273\030\014\032\ngeneration'
   _globals['_EXECUTORSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_EXECUTORSERVICE'].methods_by_name['ListModels']._serialized_options = b'\242\273\030\014\032\ngeneration'
-  _globals['_SUBMITJOBREQUEST']._serialized_start=199
-  _globals['_SUBMITJOBREQUEST']._serialized_end=348
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=350
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=409
-  _globals['_CANCELJOBREQUEST']._serialized_start=411
-  _globals['_CANCELJOBREQUEST']._serialized_end=483
-  _globals['_CANCELJOBRESPONSE']._serialized_start=485
-  _globals['_CANCELJOBRESPONSE']._serialized_end=544
-  _globals['_BATCHGETJOBSREQUEST']._serialized_start=546
-  _globals['_BATCHGETJOBSREQUEST']._serialized_end=602
-  _globals['_BATCHGETJOBSRESPONSE']._serialized_start=604
-  _globals['_BATCHGETJOBSRESPONSE']._serialized_end=667
-  _globals['_WATCHJOBREQUEST']._serialized_start=669
-  _globals['_WATCHJOBREQUEST']._serialized_end=738
-  _globals['_WATCHJOBRESPONSE']._serialized_start=741
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1024
-  _globals['_PREVIEW']._serialized_start=1026
-  _globals['_PREVIEW']._serialized_end=1070
-  _globals['_RESET']._serialized_start=1072
-  _globals['_RESET']._serialized_end=1079
-  _globals['_WATCHTRANSITIONSREQUEST']._serialized_start=1081
-  _globals['_WATCHTRANSITIONSREQUEST']._serialized_end=1106
-  _globals['_WATCHTRANSITIONSRESPONSE']._serialized_start=1108
-  _globals['_WATCHTRANSITIONSRESPONSE']._serialized_end=1174
-  _globals['_LISTMODELSREQUEST']._serialized_start=1176
-  _globals['_LISTMODELSREQUEST']._serialized_end=1195
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1197
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1262
-  _globals['_EXECUTORSERVICE']._serialized_start=1265
-  _globals['_EXECUTORSERVICE']._serialized_end=1989
+  _globals['_SUBMITJOBREQUEST']._serialized_start=232
+  _globals['_SUBMITJOBREQUEST']._serialized_end=381
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=383
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=442
+  _globals['_ESTIMATEJOBREQUEST']._serialized_start=444
+  _globals['_ESTIMATEJOBREQUEST']._serialized_end=569
+  _globals['_ESTIMATEJOBRESPONSE']._serialized_start=572
+  _globals['_ESTIMATEJOBRESPONSE']._serialized_end=706
+  _globals['_CANCELJOBREQUEST']._serialized_start=708
+  _globals['_CANCELJOBREQUEST']._serialized_end=780
+  _globals['_CANCELJOBRESPONSE']._serialized_start=782
+  _globals['_CANCELJOBRESPONSE']._serialized_end=841
+  _globals['_BATCHGETJOBSREQUEST']._serialized_start=843
+  _globals['_BATCHGETJOBSREQUEST']._serialized_end=899
+  _globals['_BATCHGETJOBSRESPONSE']._serialized_start=901
+  _globals['_BATCHGETJOBSRESPONSE']._serialized_end=964
+  _globals['_WATCHJOBREQUEST']._serialized_start=966
+  _globals['_WATCHJOBREQUEST']._serialized_end=1035
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1038
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1321
+  _globals['_PREVIEW']._serialized_start=1323
+  _globals['_PREVIEW']._serialized_end=1367
+  _globals['_RESET']._serialized_start=1369
+  _globals['_RESET']._serialized_end=1376
+  _globals['_WATCHTRANSITIONSREQUEST']._serialized_start=1378
+  _globals['_WATCHTRANSITIONSREQUEST']._serialized_end=1403
+  _globals['_WATCHTRANSITIONSRESPONSE']._serialized_start=1405
+  _globals['_WATCHTRANSITIONSRESPONSE']._serialized_end=1471
+  _globals['_LISTMODELSREQUEST']._serialized_start=1473
+  _globals['_LISTMODELSREQUEST']._serialized_end=1492
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1494
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1559
+  _globals['_EXECUTORSERVICE']._serialized_start=1562
+  _globals['_EXECUTORSERVICE']._serialized_end=2404
 # @@protoc_insertion_point(module_scope)

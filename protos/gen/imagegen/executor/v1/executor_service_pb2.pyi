@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from imagegen.executor.v1 import job_pb2 as _job_pb2
 from imagegen.executor.v1 import model_pb2 as _model_pb2
@@ -68,6 +69,62 @@ class SubmitJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitJobResponse: _TypeAlias = SubmitJobResponse  # noqa: Y015
+
+@_typing.final
+class EstimateJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    owner_id: _builtins.str
+    model: _builtins.str
+    @_builtins.property
+    def spec(self) -> _job_pb2.JobSpec: ...
+    def __init__(
+        self,
+        *,
+        owner_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        spec: _job_pb2.JobSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "owner_id", b"owner_id", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateJobRequest: _TypeAlias = EstimateJobRequest  # noqa: Y015
+
+@_typing.final
+class EstimateJobResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPU_SECONDS_FIELD_NUMBER: _builtins.int
+    P50_TIME_FIELD_NUMBER: _builtins.int
+    P90_TIME_FIELD_NUMBER: _builtins.int
+    gpu_seconds: _builtins.float
+    """Of a GPU: what the owner's fair share would be charged."""
+    @_builtins.property
+    def p50_time(self) -> _timestamp_pb2.Timestamp:
+        """Half of such jobs have ended by then, and nine of ten. Absent if no worker can paint it now."""
+
+    @_builtins.property
+    def p90_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        gpu_seconds: _builtins.float = ...,
+        p50_time: _timestamp_pb2.Timestamp | None = ...,
+        p90_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["p50_time", b"p50_time", "p90_time", b"p90_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_seconds", b"gpu_seconds", "p50_time", b"p50_time", "p90_time", b"p90_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateJobResponse: _TypeAlias = EstimateJobResponse  # noqa: Y015
 
 @_typing.final
 class CancelJobRequest(_message.Message):

@@ -43,6 +43,11 @@ class ExecutorServiceStub:
                 request_serializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.SubmitJobRequest.SerializeToString,
                 response_deserializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.SubmitJobResponse.FromString,
                 _registered_method=True)
+        self.EstimateJob = channel.unary_unary(
+                '/imagegen.executor.v1.ExecutorService/EstimateJob',
+                request_serializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.EstimateJobRequest.SerializeToString,
+                response_deserializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.EstimateJobResponse.FromString,
+                _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/imagegen.executor.v1.ExecutorService/CancelJob',
                 request_serializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.CancelJobRequest.SerializeToString,
@@ -87,6 +92,18 @@ class ExecutorServiceServicer:
         * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
         pool is declared for it.
         * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
+        * `FAILED_PRECONDITION` `OWNER_ERASED`: the owner's account has been deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateJob(self, request, context):
+        """EstimateJob says what a job would cost and when it would end if it were submitted now.
+
+        Errors:
+
+        * As SubmitJob.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +160,11 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.SubmitJob,
                     request_deserializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.SubmitJobRequest.FromString,
                     response_serializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.SubmitJobResponse.SerializeToString,
+            ),
+            'EstimateJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateJob,
+                    request_deserializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.EstimateJobRequest.FromString,
+                    response_serializer=imagegen_dot_executor_dot_v1_dot_executor__service__pb2.EstimateJobResponse.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
@@ -201,6 +223,33 @@ class ExecutorService:
             '/imagegen.executor.v1.ExecutorService/SubmitJob',
             imagegen_dot_executor_dot_v1_dot_executor__service__pb2.SubmitJobRequest.SerializeToString,
             imagegen_dot_executor_dot_v1_dot_executor__service__pb2.SubmitJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.executor.v1.ExecutorService/EstimateJob',
+            imagegen_dot_executor_dot_v1_dot_executor__service__pb2.EstimateJobRequest.SerializeToString,
+            imagegen_dot_executor_dot_v1_dot_executor__service__pb2.EstimateJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

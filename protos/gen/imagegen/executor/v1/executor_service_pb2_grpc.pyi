@@ -47,6 +47,14 @@ class ExecutorServiceStub:
     * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
       pool is declared for it.
     * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
+    * `FAILED_PRECONDITION` `OWNER_ERASED`: the owner's account has been deleted.
+    """
+    EstimateJob: _grpc.UnaryUnaryMultiCallable[_executor_service_pb2.EstimateJobRequest, _executor_service_pb2.EstimateJobResponse]
+    """EstimateJob says what a job would cost and when it would end if it were submitted now.
+
+    Errors:
+
+    * As SubmitJob.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_executor_service_pb2.CancelJobRequest, _executor_service_pb2.CancelJobResponse]
     """CancelJob asks a job to stop and returns it. A job in the queue stops at once, one that a worker has when
@@ -90,6 +98,14 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
     * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
       pool is declared for it.
     * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
+    * `FAILED_PRECONDITION` `OWNER_ERASED`: the owner's account has been deleted.
+    """
+    EstimateJob: _aio.UnaryUnaryMultiCallable[_executor_service_pb2.EstimateJobRequest, _executor_service_pb2.EstimateJobResponse]  # type: ignore[assignment]
+    """EstimateJob says what a job would cost and when it would end if it were submitted now.
+
+    Errors:
+
+    * As SubmitJob.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_executor_service_pb2.CancelJobRequest, _executor_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """CancelJob asks a job to stop and returns it. A job in the queue stops at once, one that a worker has when
@@ -136,6 +152,20 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: no known worker has the model's files, and no
           pool is declared for it.
         * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits.
+        * `FAILED_PRECONDITION` `OWNER_ERASED`: the owner's account has been deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateJob(
+        self,
+        request: _executor_service_pb2.EstimateJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_service_pb2.EstimateJobResponse, _abc.Awaitable[_executor_service_pb2.EstimateJobResponse]]:
+        """EstimateJob says what a job would cost and when it would end if it were submitted now.
+
+        Errors:
+
+        * As SubmitJob.
         """
 
     @_abc_1.abstractmethod

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from imagegen.executor.v1 import worker_pb2 as imagegen_dot_executor_dot_v1_dot_worker__pb2
 from imagegen.runtime.v1 import access_pb2 as imagegen_dot_runtime_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+imagegen/executor/v1/operator_service.proto\x12\x14imagegen.executor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!imagegen/executor/v1/worker.proto\x1a imagegen/runtime/v1/access.proto\"\x14\n\x12ListWorkersRequest\"D\n\x13ListWorkersResponse\x12-\n\x07workers\x18\x01 \x03(\x0b\x32\x1c.imagegen.executor.v1.Worker\"1\n\x12\x44rainWorkerRequest\x12\x1b\n\tengine_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x13\x44rainWorkerResponse\x12,\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.imagegen.executor.v1.Worker\"2\n\x13ResumeWorkerRequest\x12\x1b\n\tengine_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"D\n\x14ResumeWorkerResponse\x12,\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.imagegen.executor.v1.Worker\"2\n\x11ListOwnersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"A\n\x12ListOwnersResponse\x12+\n\x06owners\x18\x01 \x03(\x0b\x32\x1b.imagegen.executor.v1.Owner\"\xa2\x01\n\x12UpdateOwnerRequest\x12\x1a\n\x08owner_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x06weight\x18\x02 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00@\x8f@!\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x00\x88\x01\x01\x12%\n\x0brunning_cap\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00H\x01\x88\x01\x01\x42\t\n\x07_weightB\x0e\n\x0c_running_cap\"A\n\x13UpdateOwnerResponse\x12*\n\x05owner\x18\x01 \x01(\x0b\x32\x1b.imagegen.executor.v1.Owner2\xd5\x04\n\x0fOperatorService\x12r\n\x0bListWorkers\x12(.imagegen.executor.v1.ListWorkersRequest\x1a).imagegen.executor.v1.ListWorkersResponse\"\x0e\xa2\xbb\x18\n\x1a\x08operator\x12r\n\x0b\x44rainWorker\x12(.imagegen.executor.v1.DrainWorkerRequest\x1a).imagegen.executor.v1.DrainWorkerResponse\"\x0e\xa2\xbb\x18\n\x1a\x08operator\x12u\n\x0cResumeWorker\x12).imagegen.executor.v1.ResumeWorkerRequest\x1a*.imagegen.executor.v1.ResumeWorkerResponse\"\x0e\xa2\xbb\x18\n\x1a\x08operator\x12o\n\nListOwners\x12\'.imagegen.executor.v1.ListOwnersRequest\x1a(.imagegen.executor.v1.ListOwnersResponse\"\x0e\xa2\xbb\x18\n\x1a\x08operator\x12r\n\x0bUpdateOwner\x12(.imagegen.executor.v1.UpdateOwnerRequest\x1a).imagegen.executor.v1.UpdateOwnerResponse\"\x0e\xa2\xbb\x18\n\x1a\x08operatorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+imagegen/executor/v1/operator_service.proto\x12\x14imagegen.executor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a!imagegen/executor/v1/worker.proto\x1a imagegen/runtime/v1/access.proto\"\x14\n\x12ListWorkersRequest\"D\n\x13ListWorkersResponse\x12-\n\x07workers\x18\x01 \x03(\x0b\x32\x1c.imagegen.executor.v1.Worker\"1\n\x12\x44rainWorkerRequest\x12\x1b\n\tengine_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x13\x44rainWorkerResponse\x12,\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.imagegen.executor.v1.Worker\"2\n\x13ResumeWorkerRequest\x12\x1b\n\tengine_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"D\n\x14ResumeWorkerResponse\x12,\n\x06worker\x18\x01 \x01(\x0b\x32\x1c.imagegen.executor.v1.Worker\"\x13\n\x11ListQueuesRequest\"A\n\x12ListQueuesResponse\x12+\n\x06queues\x18\x01 \x03(\x0b\x32\x1b.imagegen.executor.v1.Queue\"\x8b\x01\n\x05Queue\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x0cwaiting_jobs\x18\x02 \x01(\x05\x12\x14\n\x0crunning_jobs\x18\x03 \x01(\x05\x12\x17\n\x0f\x62\x61\x63klog_seconds\x18\x04 \x01(\x01\x12.\n\x0boldest_wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"2\n\x11ListOwnersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"A\n\x12ListOwnersResponse\x12+\n\x06owners\x18\x01 \x03(\x0b\x32\x1b.imagegen.executor.v1.Owner\"\xa2\x01\n\x12UpdateOwnerRequest\x12\x1a\n\x08owner_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x06weight\x18\x02 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00@\x8f@!\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x00\x88\x01\x01\x12%\n\x0brunning_cap\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00H\x01\x88\x01\x01\x42\t\n\x07_weightB\x0e\n\x0c_running_cap\"A\n\x13UpdateOwnerResponse\x12*\n\x05owner\x18\x01 \x01(\x0b\x32\x1b.imagegen.executor.v1.Owner2\xde\x05\n\x0fOperatorService\x12v\n\x0bListWorkers\x12(.imagegen.executor.v1.ListWorkersRequest\x1a).imagegen.executor.v1.ListWorkersResponse\"\x12\xa2\xbb\x18\x0e\x1a\x08operator \x01(\x04\x12v\n\x0b\x44rainWorker\x12(.imagegen.executor.v1.DrainWorkerRequest\x1a).imagegen.executor.v1.DrainWorkerResponse\"\x12\xa2\xbb\x18\x0e\x1a\x08operator \x01(\x04\x12y\n\x0cResumeWorker\x12).imagegen.executor.v1.ResumeWorkerRequest\x1a*.imagegen.executor.v1.ResumeWorkerResponse\"\x12\xa2\xbb\x18\x0e\x1a\x08operator \x01(\x04\x12s\n\nListQueues\x12\'.imagegen.executor.v1.ListQueuesRequest\x1a(.imagegen.executor.v1.ListQueuesResponse\"\x12\xa2\xbb\x18\x0e\x1a\x08operator \x01(\x04\x12s\n\nListOwners\x12\'.imagegen.executor.v1.ListOwnersRequest\x1a(.imagegen.executor.v1.ListOwnersResponse\"\x12\xa2\xbb\x18\x0e\x1a\x08operator \x01(\x04\x12v\n\x0bUpdateOwner\x12(.imagegen.executor.v1.UpdateOwnerRequest\x1a).imagegen.executor.v1.UpdateOwnerResponse\"\x12\xa2\xbb\x18\x0e\x1a\x08operator \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,35 +48,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEOWNERREQUEST'].fields_by_name['running_cap']._loaded_options = None
   _globals['_UPDATEOWNERREQUEST'].fields_by_name['running_cap']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
   _globals['_OPERATORSERVICE'].methods_by_name['ListWorkers']._loaded_options = None
-  _globals['_OPERATORSERVICE'].methods_by_name['ListWorkers']._serialized_options = b'\242\273\030\n\032\010operator'
+  _globals['_OPERATORSERVICE'].methods_by_name['ListWorkers']._serialized_options = b'\242\273\030\016\032\010operator \001(\004'
   _globals['_OPERATORSERVICE'].methods_by_name['DrainWorker']._loaded_options = None
-  _globals['_OPERATORSERVICE'].methods_by_name['DrainWorker']._serialized_options = b'\242\273\030\n\032\010operator'
+  _globals['_OPERATORSERVICE'].methods_by_name['DrainWorker']._serialized_options = b'\242\273\030\016\032\010operator \001(\004'
   _globals['_OPERATORSERVICE'].methods_by_name['ResumeWorker']._loaded_options = None
-  _globals['_OPERATORSERVICE'].methods_by_name['ResumeWorker']._serialized_options = b'\242\273\030\n\032\010operator'
+  _globals['_OPERATORSERVICE'].methods_by_name['ResumeWorker']._serialized_options = b'\242\273\030\016\032\010operator \001(\004'
+  _globals['_OPERATORSERVICE'].methods_by_name['ListQueues']._loaded_options = None
+  _globals['_OPERATORSERVICE'].methods_by_name['ListQueues']._serialized_options = b'\242\273\030\016\032\010operator \001(\004'
   _globals['_OPERATORSERVICE'].methods_by_name['ListOwners']._loaded_options = None
-  _globals['_OPERATORSERVICE'].methods_by_name['ListOwners']._serialized_options = b'\242\273\030\n\032\010operator'
+  _globals['_OPERATORSERVICE'].methods_by_name['ListOwners']._serialized_options = b'\242\273\030\016\032\010operator \001(\004'
   _globals['_OPERATORSERVICE'].methods_by_name['UpdateOwner']._loaded_options = None
-  _globals['_OPERATORSERVICE'].methods_by_name['UpdateOwner']._serialized_options = b'\242\273\030\n\032\010operator'
-  _globals['_LISTWORKERSREQUEST']._serialized_start=167
-  _globals['_LISTWORKERSREQUEST']._serialized_end=187
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=189
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=257
-  _globals['_DRAINWORKERREQUEST']._serialized_start=259
-  _globals['_DRAINWORKERREQUEST']._serialized_end=308
-  _globals['_DRAINWORKERRESPONSE']._serialized_start=310
-  _globals['_DRAINWORKERRESPONSE']._serialized_end=377
-  _globals['_RESUMEWORKERREQUEST']._serialized_start=379
-  _globals['_RESUMEWORKERREQUEST']._serialized_end=429
-  _globals['_RESUMEWORKERRESPONSE']._serialized_start=431
-  _globals['_RESUMEWORKERRESPONSE']._serialized_end=499
-  _globals['_LISTOWNERSREQUEST']._serialized_start=501
-  _globals['_LISTOWNERSREQUEST']._serialized_end=551
-  _globals['_LISTOWNERSRESPONSE']._serialized_start=553
-  _globals['_LISTOWNERSRESPONSE']._serialized_end=618
-  _globals['_UPDATEOWNERREQUEST']._serialized_start=621
-  _globals['_UPDATEOWNERREQUEST']._serialized_end=783
-  _globals['_UPDATEOWNERRESPONSE']._serialized_start=785
-  _globals['_UPDATEOWNERRESPONSE']._serialized_end=850
-  _globals['_OPERATORSERVICE']._serialized_start=853
-  _globals['_OPERATORSERVICE']._serialized_end=1450
+  _globals['_OPERATORSERVICE'].methods_by_name['UpdateOwner']._serialized_options = b'\242\273\030\016\032\010operator \001(\004'
+  _globals['_LISTWORKERSREQUEST']._serialized_start=199
+  _globals['_LISTWORKERSREQUEST']._serialized_end=219
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=221
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=289
+  _globals['_DRAINWORKERREQUEST']._serialized_start=291
+  _globals['_DRAINWORKERREQUEST']._serialized_end=340
+  _globals['_DRAINWORKERRESPONSE']._serialized_start=342
+  _globals['_DRAINWORKERRESPONSE']._serialized_end=409
+  _globals['_RESUMEWORKERREQUEST']._serialized_start=411
+  _globals['_RESUMEWORKERREQUEST']._serialized_end=461
+  _globals['_RESUMEWORKERRESPONSE']._serialized_start=463
+  _globals['_RESUMEWORKERRESPONSE']._serialized_end=531
+  _globals['_LISTQUEUESREQUEST']._serialized_start=533
+  _globals['_LISTQUEUESREQUEST']._serialized_end=552
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=554
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=619
+  _globals['_QUEUE']._serialized_start=622
+  _globals['_QUEUE']._serialized_end=761
+  _globals['_LISTOWNERSREQUEST']._serialized_start=763
+  _globals['_LISTOWNERSREQUEST']._serialized_end=813
+  _globals['_LISTOWNERSRESPONSE']._serialized_start=815
+  _globals['_LISTOWNERSRESPONSE']._serialized_end=880
+  _globals['_UPDATEOWNERREQUEST']._serialized_start=883
+  _globals['_UPDATEOWNERREQUEST']._serialized_end=1045
+  _globals['_UPDATEOWNERRESPONSE']._serialized_start=1047
+  _globals['_UPDATEOWNERRESPONSE']._serialized_end=1112
+  _globals['_OPERATORSERVICE']._serialized_start=1115
+  _globals['_OPERATORSERVICE']._serialized_end=1849
 # @@protoc_insertion_point(module_scope)

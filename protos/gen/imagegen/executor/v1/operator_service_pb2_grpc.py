@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class OperatorServiceStub:
-    """OperatorService is for who runs the GPUs: workers, and the shares of owners.
+    """OperatorService is for who runs the GPUs: workers, queues, and the shares of owners. It is open to
+    accounts with the role of an operator, and to the service identity `operator` (a person at a shell).
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -52,6 +53,11 @@ class OperatorServiceStub:
                 request_serializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ResumeWorkerRequest.SerializeToString,
                 response_deserializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ResumeWorkerResponse.FromString,
                 _registered_method=True)
+        self.ListQueues = channel.unary_unary(
+                '/imagegen.executor.v1.OperatorService/ListQueues',
+                request_serializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListQueuesRequest.SerializeToString,
+                response_deserializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListQueuesResponse.FromString,
+                _registered_method=True)
         self.ListOwners = channel.unary_unary(
                 '/imagegen.executor.v1.OperatorService/ListOwners',
                 request_serializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListOwnersRequest.SerializeToString,
@@ -65,7 +71,8 @@ class OperatorServiceStub:
 
 
 class OperatorServiceServicer:
-    """OperatorService is for who runs the GPUs: workers, and the shares of owners.
+    """OperatorService is for who runs the GPUs: workers, queues, and the shares of owners. It is open to
+    accounts with the role of an operator, and to the service identity `operator` (a person at a shell).
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -95,6 +102,14 @@ class OperatorServiceServicer:
         Errors:
 
         * `NOT_FOUND` `WORKER_NOT_FOUND`: no worker has this engine id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQueues(self, request, context):
+        """ListQueues returns, for each model that has unfinished jobs, how many and how much work they are,
+        in order of the model's name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +148,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     request_deserializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ResumeWorkerRequest.FromString,
                     response_serializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ResumeWorkerResponse.SerializeToString,
             ),
+            'ListQueues': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQueues,
+                    request_deserializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListQueuesRequest.FromString,
+                    response_serializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListQueuesResponse.SerializeToString,
+            ),
             'ListOwners': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOwners,
                     request_deserializer=imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListOwnersRequest.FromString,
@@ -152,7 +172,8 @@ def add_OperatorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperatorService:
-    """OperatorService is for who runs the GPUs: workers, and the shares of owners.
+    """OperatorService is for who runs the GPUs: workers, queues, and the shares of owners. It is open to
+    accounts with the role of an operator, and to the service identity `operator` (a person at a shell).
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -228,6 +249,33 @@ class OperatorService:
             '/imagegen.executor.v1.OperatorService/ResumeWorker',
             imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ResumeWorkerRequest.SerializeToString,
             imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ResumeWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.executor.v1.OperatorService/ListQueues',
+            imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListQueuesRequest.SerializeToString,
+            imagegen_dot_executor_dot_v1_dot_operator__service__pb2.ListQueuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperatorServiceStub:
-    """OperatorService is for who runs the GPUs: workers, and the shares of owners.
+    """OperatorService is for who runs the GPUs: workers, queues, and the shares of owners. It is open to
+    accounts with the role of an operator, and to the service identity `operator` (a person at a shell).
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -53,6 +54,10 @@ class OperatorServiceStub:
 
     * `NOT_FOUND` `WORKER_NOT_FOUND`: no worker has this engine id.
     """
+    ListQueues: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListQueuesRequest, _operator_service_pb2.ListQueuesResponse]
+    """ListQueues returns, for each model that has unfinished jobs, how many and how much work they are,
+    in order of the model's name.
+    """
     ListOwners: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListOwnersRequest, _operator_service_pb2.ListOwnersResponse]
     """ListOwners returns the owners that have unfinished jobs, those with the most waiting ones first."""
     UpdateOwner: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.UpdateOwnerRequest, _operator_service_pb2.UpdateOwnerResponse]
@@ -62,7 +67,8 @@ class OperatorServiceStub:
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
-    """OperatorService is for who runs the GPUs: workers, and the shares of owners.
+    """OperatorService is for who runs the GPUs: workers, queues, and the shares of owners. It is open to
+    accounts with the role of an operator, and to the service identity `operator` (a person at a shell).
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -85,6 +91,10 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
 
     * `NOT_FOUND` `WORKER_NOT_FOUND`: no worker has this engine id.
     """
+    ListQueues: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListQueuesRequest, _operator_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
+    """ListQueues returns, for each model that has unfinished jobs, how many and how much work they are,
+    in order of the model's name.
+    """
     ListOwners: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListOwnersRequest, _operator_service_pb2.ListOwnersResponse]  # type: ignore[assignment]
     """ListOwners returns the owners that have unfinished jobs, those with the most waiting ones first."""
     UpdateOwner: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.UpdateOwnerRequest, _operator_service_pb2.UpdateOwnerResponse]  # type: ignore[assignment]
@@ -93,7 +103,8 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """OperatorService is for who runs the GPUs: workers, and the shares of owners.
+    """OperatorService is for who runs the GPUs: workers, queues, and the shares of owners. It is open to
+    accounts with the role of an operator, and to the service identity `operator` (a person at a shell).
 
     Every RPC may also answer with the reasons of `imagegen.runtime.v1.ErrorReason`.
     """
@@ -131,6 +142,16 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
 
         * `NOT_FOUND` `WORKER_NOT_FOUND`: no worker has this engine id.
+        """
+
+    @_abc_1.abstractmethod
+    def ListQueues(
+        self,
+        request: _operator_service_pb2.ListQueuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListQueuesResponse, _abc.Awaitable[_operator_service_pb2.ListQueuesResponse]]:
+        """ListQueues returns, for each model that has unfinished jobs, how many and how much work they are,
+        in order of the model's name.
         """
 
     @_abc_1.abstractmethod

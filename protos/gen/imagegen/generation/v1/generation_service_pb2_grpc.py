@@ -84,7 +84,8 @@ class GenerationServiceServicer:
 
     def CreateTask(self, request, context):
         """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
-        returns the task that the first call made, as it is now.
+        returns the task that the first call made, as it is now. With validate_only it makes nothing and
+        says what would come of it: the same errors, or the task without an id and an estimate.
 
         Errors:
 
@@ -110,7 +111,8 @@ class GenerationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTasks(self, request, context):
-        """ListTasks returns the caller's tasks, newest first.
+        """ListTasks returns the caller's tasks that pass every filter given, newest first. A page_token goes
+        with the filters that it came with.
 
         Errors:
 

@@ -39,7 +39,8 @@ class GenerationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> GenerationServiceAsyncStub: ...
     CreateTask: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CreateTaskRequest, _generation_service_pb2.CreateTaskResponse]
     """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
-    returns the task that the first call made, as it is now.
+    returns the task that the first call made, as it is now. With validate_only it makes nothing and
+    says what would come of it: the same errors, or the task without an id and an estimate.
 
     Errors:
 
@@ -57,7 +58,8 @@ class GenerationServiceStub:
     * `NOT_FOUND` `TASK_NOT_FOUND`: no such task, or it belongs to somebody else.
     """
     ListTasks: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListTasksRequest, _generation_service_pb2.ListTasksResponse]
-    """ListTasks returns the caller's tasks, newest first.
+    """ListTasks returns the caller's tasks that pass every filter given, newest first. A page_token goes
+    with the filters that it came with.
 
     Errors:
 
@@ -100,7 +102,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTask: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CreateTaskRequest, _generation_service_pb2.CreateTaskResponse]  # type: ignore[assignment]
     """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
-    returns the task that the first call made, as it is now.
+    returns the task that the first call made, as it is now. With validate_only it makes nothing and
+    says what would come of it: the same errors, or the task without an id and an estimate.
 
     Errors:
 
@@ -118,7 +121,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     * `NOT_FOUND` `TASK_NOT_FOUND`: no such task, or it belongs to somebody else.
     """
     ListTasks: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListTasksRequest, _generation_service_pb2.ListTasksResponse]  # type: ignore[assignment]
-    """ListTasks returns the caller's tasks, newest first.
+    """ListTasks returns the caller's tasks that pass every filter given, newest first. A page_token goes
+    with the filters that it came with.
 
     Errors:
 
@@ -164,7 +168,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.CreateTaskResponse, _abc.Awaitable[_generation_service_pb2.CreateTaskResponse]]:
         """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
-        returns the task that the first call made, as it is now.
+        returns the task that the first call made, as it is now. With validate_only it makes nothing and
+        says what would come of it: the same errors, or the task without an id and an estimate.
 
         Errors:
 
@@ -194,7 +199,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_service_pb2.ListTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.ListTasksResponse, _abc.Awaitable[_generation_service_pb2.ListTasksResponse]]:
-        """ListTasks returns the caller's tasks, newest first.
+        """ListTasks returns the caller's tasks that pass every filter given, newest first. A page_token goes
+        with the filters that it came with.
 
         Errors:
 

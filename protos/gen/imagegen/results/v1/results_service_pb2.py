@@ -27,7 +27,7 @@ from imagegen.results.v1 import result_pb2 as imagegen_dot_results_dot_v1_dot_re
 from imagegen.runtime.v1 import access_pb2 as imagegen_dot_runtime_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)imagegen/results/v1/results_service.proto\x12\x13imagegen.results.v1\x1a\x1b\x62uf/validate/validate.proto\x1a imagegen/results/v1/result.proto\x1a imagegen/runtime/v1/access.proto\"/\n\x10GetResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x11GetResultResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Result\"s\n\x12ListResultsRequest\x12!\n\x08task_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\\\n\x13ListResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.imagegen.results.v1.Result\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x13\x44\x65leteResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x16\n\x14\x44\x65leteResultResponse\"b\n\x15\x44ownloadResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12,\n\x04link\x18\x02 \x01(\x0b\x32\x1e.imagegen.results.v1.ImageLink\"`\n\x16\x44ownloadResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.ResultH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part2\xc2\x03\n\x0eResultsService\x12\x62\n\tGetResult\x12%.imagegen.results.v1.GetResultRequest\x1a&.imagegen.results.v1.GetResultResponse\"\x06\xa2\xbb\x18\x02\x10\x01\x12h\n\x0bListResults\x12\'.imagegen.results.v1.ListResultsRequest\x1a(.imagegen.results.v1.ListResultsResponse\"\x06\xa2\xbb\x18\x02\x10\x01\x12k\n\x0c\x44\x65leteResult\x12(.imagegen.results.v1.DeleteResultRequest\x1a).imagegen.results.v1.DeleteResultResponse\"\x06\xa2\xbb\x18\x02\x10\x01\x12u\n\x0e\x44ownloadResult\x12*.imagegen.results.v1.DownloadResultRequest\x1a+.imagegen.results.v1.DownloadResultResponse\"\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)imagegen/results/v1/results_service.proto\x12\x13imagegen.results.v1\x1a\x1b\x62uf/validate/validate.proto\x1a imagegen/results/v1/result.proto\x1a imagegen/runtime/v1/access.proto\"/\n\x10GetResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x11GetResultResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Result\"s\n\x12ListResultsRequest\x12!\n\x08task_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\\\n\x13ListResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.imagegen.results.v1.Result\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x13\x44\x65leteResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x16\n\x14\x44\x65leteResultResponse\"b\n\x15\x44ownloadResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12,\n\x04link\x18\x02 \x01(\x0b\x32\x1e.imagegen.results.v1.ImageLink\"`\n\x16\x44ownloadResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.ResultH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part2\xca\x03\n\x0eResultsService\x12\x64\n\tGetResult\x12%.imagegen.results.v1.GetResultRequest\x1a&.imagegen.results.v1.GetResultResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\x0bListResults\x12\'.imagegen.results.v1.ListResultsRequest\x1a(.imagegen.results.v1.ListResultsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12m\n\x0c\x44\x65leteResult\x12(.imagegen.results.v1.DeleteResultRequest\x1a).imagegen.results.v1.DeleteResultResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12w\n\x0e\x44ownloadResult\x12*.imagegen.results.v1.DownloadResultRequest\x1a+.imagegen.results.v1.DownloadResultResponse\"\n\xa2\xbb\x18\x06\x08\x01\x10\x01(\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,13 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['result_id']._loaded_options = None
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['result_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RESULTSSERVICE'].methods_by_name['GetResult']._loaded_options = None
-  _globals['_RESULTSSERVICE'].methods_by_name['GetResult']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_RESULTSSERVICE'].methods_by_name['GetResult']._serialized_options = b'\242\273\030\004\020\001(\002'
   _globals['_RESULTSSERVICE'].methods_by_name['ListResults']._loaded_options = None
-  _globals['_RESULTSSERVICE'].methods_by_name['ListResults']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_RESULTSSERVICE'].methods_by_name['ListResults']._serialized_options = b'\242\273\030\004\020\001(\002'
   _globals['_RESULTSSERVICE'].methods_by_name['DeleteResult']._loaded_options = None
-  _globals['_RESULTSSERVICE'].methods_by_name['DeleteResult']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_RESULTSSERVICE'].methods_by_name['DeleteResult']._serialized_options = b'\242\273\030\004\020\001(\001'
   _globals['_RESULTSSERVICE'].methods_by_name['DownloadResult']._loaded_options = None
-  _globals['_RESULTSSERVICE'].methods_by_name['DownloadResult']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_RESULTSSERVICE'].methods_by_name['DownloadResult']._serialized_options = b'\242\273\030\006\010\001\020\001(\002'
   _globals['_GETRESULTREQUEST']._serialized_start=163
   _globals['_GETRESULTREQUEST']._serialized_end=210
   _globals['_GETRESULTRESPONSE']._serialized_start=212
@@ -71,5 +71,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADRESULTRESPONSE']._serialized_start=665
   _globals['_DOWNLOADRESULTRESPONSE']._serialized_end=761
   _globals['_RESULTSSERVICE']._serialized_start=764
-  _globals['_RESULTSSERVICE']._serialized_end=1214
+  _globals['_RESULTSSERVICE']._serialized_end=1222
 # @@protoc_insertion_point(module_scope)

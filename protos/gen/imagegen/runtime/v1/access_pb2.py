@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n imagegen/runtime/v1/access.proto\x12\x13imagegen.runtime.v1\x1a google/protobuf/descriptor.proto\";\n\x06\x41\x63\x63\x65ss\x12\x11\n\tanonymous\x18\x01 \x01(\x08\x12\x0c\n\x04user\x18\x02 \x01(\x08\x12\x10\n\x08services\x18\x03 \x03(\t:M\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x1b.imagegen.runtime.v1.Accessb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n imagegen/runtime/v1/access.proto\x12\x13imagegen.runtime.v1\x1a google/protobuf/descriptor.proto\"x\n\x06\x41\x63\x63\x65ss\x12\x11\n\tanonymous\x18\x01 \x01(\x08\x12\x0c\n\x04user\x18\x02 \x01(\x08\x12\x10\n\x08services\x18\x03 \x03(\t\x12\x10\n\x08operator\x18\x04 \x01(\x08\x12)\n\x05scope\x18\x05 \x01(\x0e\x32\x1a.imagegen.runtime.v1.Scope*d\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSCOPE_GENERATE\x10\x01\x12\x0e\n\nSCOPE_READ\x10\x02\x12\x0f\n\x0bSCOPE_SHARE\x10\x03\x12\x0f\n\x0bSCOPE_ADMIN\x10\x04:M\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x1b.imagegen.runtime.v1.Accessb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.runtime.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SCOPE']._serialized_start=213
+  _globals['_SCOPE']._serialized_end=313
   _globals['_ACCESS']._serialized_start=91
-  _globals['_ACCESS']._serialized_end=150
+  _globals['_ACCESS']._serialized_end=211
 # @@protoc_insertion_point(module_scope)

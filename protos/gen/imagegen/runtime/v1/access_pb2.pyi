@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
@@ -20,6 +21,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Scope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCOPE_UNSPECIFIED: _Scope.ValueType  # 0
+    """No API key may; only a session."""
+    SCOPE_GENERATE: _Scope.ValueType  # 1
+    """Ask for pictures, cancel them, delete them."""
+    SCOPE_READ: _Scope.ValueType  # 2
+    """See tasks, pictures and the account."""
+    SCOPE_SHARE: _Scope.ValueType  # 3
+    """Make, change and revoke share links."""
+    SCOPE_ADMIN: _Scope.ValueType  # 4
+    """What operators may do."""
+
+class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
+    """Scope is what an API key may be good for. A session is good for everything that its account may do."""
+
+SCOPE_UNSPECIFIED: Scope.ValueType  # 0
+"""No API key may; only a session."""
+SCOPE_GENERATE: Scope.ValueType  # 1
+"""Ask for pictures, cancel them, delete them."""
+SCOPE_READ: Scope.ValueType  # 2
+"""See tasks, pictures and the account."""
+SCOPE_SHARE: Scope.ValueType  # 3
+"""Make, change and revoke share links."""
+SCOPE_ADMIN: Scope.ValueType  # 4
+"""What operators may do."""
+Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
 @_typing.final
 class Access(_message.Message):
     """Access says who may call an RPC. An RPC without it may be called by nobody."""
@@ -29,10 +62,16 @@ class Access(_message.Message):
     ANONYMOUS_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     SERVICES_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     anonymous: _builtins.bool
     """Anybody, with or without a token. A token that is sent must still be good."""
     user: _builtins.bool
     """A person: the access token's `sub` is the owner of everything the call touches."""
+    operator: _builtins.bool
+    """A person who is an operator."""
+    scope: Global___Scope.ValueType
+    """What an API key must be good for where a person may call."""
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Named services, by a service token whose audience is the callee."""
@@ -43,10 +82,12 @@ class Access(_message.Message):
         anonymous: _builtins.bool = ...,
         user: _builtins.bool = ...,
         services: _abc.Iterable[_builtins.str] | None = ...,
+        operator: _builtins.bool = ...,
+        scope: Global___Scope.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymous", b"anonymous", "services", b"services", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymous", b"anonymous", "operator", b"operator", "scope", b"scope", "services", b"services", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&imagegen/runtime/v1/error_reason.proto\x12\x13imagegen.runtime.v1*\x9a\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_INVALID_CURSOR\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_EXPIRED\x10\x05\x12#\n\x1f\x45RROR_REASON_CALLER_NOT_ALLOWED\x10\x06\x12\'\n#ERROR_REASON_DEPENDENCY_UNAVAILABLE\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&imagegen/runtime/v1/error_reason.proto\x12\x13imagegen.runtime.v1*\xda\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_INVALID_CURSOR\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_EXPIRED\x10\x05\x12#\n\x1f\x45RROR_REASON_CALLER_NOT_ALLOWED\x10\x06\x12\'\n#ERROR_REASON_DEPENDENCY_UNAVAILABLE\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_REVOKED\x10\x08\x12\x1e\n\x1a\x45RROR_REASON_SCOPE_MISSING\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.runtime.v1.error_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=346
+  _globals['_ERRORREASON']._serialized_end=410
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "DEPENDENCY_UNAVAILABLE", "domain": "imagegen"}
     """
+    ERROR_REASON_TOKEN_REVOKED: _ErrorReason.ValueType  # 8
+    """The token was good, and its session, API key or account has been ended.
+
+        {"reason": "TOKEN_REVOKED", "domain": "imagegen"}
+    """
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 9
+    """The API key is good, but not for this call.
+
+        {"reason": "SCOPE_MISSING", "domain": "imagegen"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the reasons that any service may answer with, in `google.rpc.ErrorInfo` with the
@@ -100,5 +110,15 @@ ERROR_REASON_DEPENDENCY_UNAVAILABLE: ErrorReason.ValueType  # 7
 """Something that the service stands on (its database, a neighbour) is away; a retry helps.
 
     {"reason": "DEPENDENCY_UNAVAILABLE", "domain": "imagegen"}
+"""
+ERROR_REASON_TOKEN_REVOKED: ErrorReason.ValueType  # 8
+"""The token was good, and its session, API key or account has been ended.
+
+    {"reason": "TOKEN_REVOKED", "domain": "imagegen"}
+"""
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 9
+"""The API key is good, but not for this call.
+
+    {"reason": "SCOPE_MISSING", "domain": "imagegen"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
