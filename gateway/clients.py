@@ -1,4 +1,6 @@
-"""Calls to the neighbours: every one carries the client's token and the request's id, every unary one a deadline."""
+"""Calls to the neighbours: every one carries the client's token and address and the request's id and trace, every unary
+one a deadline.
+"""
 
 import asyncio
 import re
@@ -12,7 +14,9 @@ from imagegen.auth.v1 import auth_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2_grpc
 from imagegen.results.v1 import results_service_pb2_grpc
 
+from gateway.origins import client_address
 from services.runtime.channels import Metadata, aio_channel
+from services.runtime.requests import request_id, traceparent
 
 DEADLINE_SECONDS = 5.0
 """Of a unary call."""
@@ -67,16 +71,20 @@ class Calls:
         self.auth = neighbours.auth
         self.generation = neighbours.generation
         self.results = neighbours.results
-        self._request_id = ("x-request-id", request.state.request_id)
+        self._carried = (
+            ("x-request-id", request_id()),
+            ("traceparent", traceparent()),
+            ("x-forwarded-for", client_address(request)),
+        )
         self._authorization = request.headers.get("authorization")
 
     @property
     def metadata(self) -> Metadata:
-        """What the services are told of the client: its request id, and its Authorization header if it sent one."""
+        """What the services are told of the client, with its Authorization header if it sent one."""
         if self._authorization is None:
-            return (self._request_id,)
+            return self._carried
         # gRPC refuses metadata outside printable ASCII; no good token has any, so the service will refuse it.
-        return (self._request_id, ("authorization", re.sub(r"[^ -~]", "?", self._authorization)))
+        return (*self._carried, ("authorization", re.sub(r"[^ -~]", "?", self._authorization)))
 
     async def unary(
         self,
@@ -100,7 +108,7 @@ class Calls:
 
         Raises grpc.aio.AioRpcError.
         """
-        return await method(message, timeout=seconds, metadata=(self._request_id,))
+        return await method(message, timeout=seconds, metadata=self._carried)
 
 
 CallsDependency = Annotated[Calls, Depends(Calls)]

@@ -11,40 +11,42 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from google.rpc import error_details_pb2
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from gateway.problems import FieldError, problem
+from gateway.middleware import METHODS
+from gateway.problems import CODES, FieldError, problem
 from services.runtime.errors import details_of
 
 HTTP_STATUS: Mapping[grpc.StatusCode, tuple[int, str]] = {
     grpc.StatusCode.OK: (200, "No error."),
     # The client of a canceled call is the gateway: if somebody still waits for the answer, a retry helps.
-    grpc.StatusCode.CANCELLED: (503, "The call was broken off; a retry helps."),
-    grpc.StatusCode.UNKNOWN: (500, "An internal error; it has been logged."),
-    grpc.StatusCode.INVALID_ARGUMENT: (422, "The request breaks a rule."),
-    grpc.StatusCode.DEADLINE_EXCEEDED: (504, "The service did not answer in time."),
-    grpc.StatusCode.NOT_FOUND: (404, "There is no such thing."),
-    grpc.StatusCode.ALREADY_EXISTS: (409, "It exists already."),
-    grpc.StatusCode.PERMISSION_DENIED: (403, "This caller may not call this."),
-    grpc.StatusCode.RESOURCE_EXHAUSTED: (429, "Too much was asked for."),
-    grpc.StatusCode.FAILED_PRECONDITION: (409, "Its state does not allow this."),
-    grpc.StatusCode.ABORTED: (409, "Something else changed it at the same time."),
-    grpc.StatusCode.OUT_OF_RANGE: (422, "A value is out of range."),
-    grpc.StatusCode.UNIMPLEMENTED: (501, "The service does not know this call."),
-    grpc.StatusCode.INTERNAL: (500, "An internal error; it has been logged."),
-    grpc.StatusCode.UNAVAILABLE: (503, "The service is away for the moment; a retry helps."),
-    grpc.StatusCode.DATA_LOSS: (410, "The data is lost."),
-    grpc.StatusCode.UNAUTHENTICATED: (401, "The caller is not known."),
+    grpc.StatusCode.CANCELLED: CODES["cancelled"],
+    grpc.StatusCode.UNKNOWN: CODES["unknown"],
+    grpc.StatusCode.INVALID_ARGUMENT: CODES["invalid_argument"],
+    grpc.StatusCode.DEADLINE_EXCEEDED: CODES["deadline_exceeded"],
+    grpc.StatusCode.NOT_FOUND: CODES["not_found"],
+    grpc.StatusCode.ALREADY_EXISTS: CODES["already_exists"],
+    grpc.StatusCode.PERMISSION_DENIED: CODES["permission_denied"],
+    grpc.StatusCode.RESOURCE_EXHAUSTED: CODES["resource_exhausted"],
+    grpc.StatusCode.FAILED_PRECONDITION: CODES["failed_precondition"],
+    grpc.StatusCode.ABORTED: CODES["aborted"],
+    grpc.StatusCode.OUT_OF_RANGE: CODES["out_of_range"],
+    grpc.StatusCode.UNIMPLEMENTED: CODES["unimplemented"],
+    grpc.StatusCode.INTERNAL: CODES["internal"],
+    grpc.StatusCode.UNAVAILABLE: CODES["unavailable"],
+    grpc.StatusCode.DATA_LOSS: CODES["data_loss"],
+    grpc.StatusCode.UNAUTHENTICATED: CODES["unauthenticated"],
 }
 """gRPC status → HTTP status, and what is said when the neighbour gave no reason: gRPC's own texts name addresses."""
 
 _SOURCES: Mapping[str, FieldError] = {
     "request_id": FieldError(header="Idempotency-Key", detail=""),
     "cursor": FieldError(header="Last-Event-ID", detail=""),
-    "page_token": FieldError(parameter="cursor", detail=""),
-    "page_size": FieldError(parameter="limit", detail=""),
-    "text": FieldError(parameter="q", detail=""),
 }
-"""Fields of the contracts that are not in the request's body under their own name."""
+"""Fields of the contracts that are headers."""
+
+_PARAMETERS = {"page_token": "cursor", "page_size": "limit", "states": "status", "text": "q"}
+"""Fields of the contracts that the query has under another name."""
 
 _HTTP_CODES = {
     400: "malformed_json",
@@ -73,7 +75,7 @@ async def _neighbour_refused(request: Request, error: Exception) -> Response:
         elif part.Is(error_details_pb2.BadRequest.DESCRIPTOR):
             bad = error_details_pb2.BadRequest()
             part.Unpack(bad)
-            errors = [_field_error(violation.field, violation.description) for violation in bad.field_violations]
+            errors = [_field_error(request, broken.field, broken.description) for broken in bad.field_violations]
         elif part.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             retry = error_details_pb2.RetryInfo()
             part.Unpack(retry)
@@ -81,11 +83,14 @@ async def _neighbour_refused(request: Request, error: Exception) -> Response:
     return problem(request, code, status=status, detail=detail, errors=errors, headers=headers)
 
 
-def _field_error(field: str, detail: str) -> FieldError:
-    """`spec.seed`, `task_ids[2]`: a field as BadRequest spells it."""
+def _field_error(request: Request, field: str, detail: str) -> FieldError:
+    """`spec.seed`, `task_ids[2]`: a field as BadRequest spells it. A GET has nothing but its query."""
+    steps = re.findall(r"[^.\[\]]+", field)
     if field in _SOURCES:
         return _SOURCES[field].model_copy(update={"detail": detail})
-    return FieldError(pointer=_pointer(re.findall(r"[^.\[\]]+", field)), detail=detail)
+    if request.method == "GET":
+        return FieldError(parameter=_PARAMETERS.get(steps[0], steps[0]), detail=detail)
+    return FieldError(pointer=_pointer(steps), detail=detail)
 
 
 def _pointer(steps: list[str]) -> str:
@@ -116,4 +121,15 @@ _PLACES = {"query": "parameter", "header": "header"}
 
 async def _framework_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(request, _HTTP_CODES[error.status_code], headers=error.headers)
+    headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+    return problem(request, _HTTP_CODES[error.status_code], headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method that the path knows; the framework names those of one of its routes."""
+
+    def knows(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(dict(asked))[0] is Match.FULL for route in request.app.router.routes)
+
+    return [method for method in sorted(METHODS) if knows(method)]

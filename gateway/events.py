@@ -24,8 +24,8 @@ from fastapi.sse import format_sse_event
 from imagegen.generation.v1 import generation_service_pb2 as generation
 
 from gateway.clients import Calls, CallsDependency
+from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, problems
-from gateway.results import Origin
 from gateway.security import signed_in
 from gateway.streams import RelayedResponse
 from gateway.tasks import Progress, with_results

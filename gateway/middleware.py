@@ -1,5 +1,5 @@
-"""What every HTTP request passes through: request id, response headers, metrics, access log, and the last resort
-for errors that nobody foresaw.
+"""What every HTTP request passes through: request id, trace, response headers, metrics, access log, and the last
+resort for errors that nobody foresaw.
 """
 
 import time
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.problems import problem
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
-from services.runtime.requests import REQUEST_ID
+from services.runtime.requests import REQUEST_ID, begin, request_id, traceparent
 
 log = structlog.get_logger()
 
@@ -36,10 +36,16 @@ HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 """On every response that does not say otherwise."""
+
+ONLY_HTTPS = "max-age=31536000"
+"""Strict-Transport-Security, said to who came by HTTPS: by plain HTTP browsers ignore it (RFC 6797 §8.1)."""
 
 
 class RequestMiddleware:
@@ -50,10 +56,10 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get("x-request-id", "")
-        request_id = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        asked = Headers(scope=scope)
+        sent = asked.get("x-request-id", "")
+        begin(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()), asked.get("traceparent", ""))
+        by_https = asked.get("x-forwarded-proto") == "https"
         began = time.monotonic()
         received = 0
         status = 0
@@ -71,7 +77,10 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
+                headers["X-Request-Id"] = request_id()
+                headers["Traceparent"] = traceparent()
+                if by_https:
+                    headers["Strict-Transport-Security"] = ONLY_HTTPS
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -1,6 +1,5 @@
 """The models on offer."""
 
-import contextlib
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Header, Response
@@ -9,13 +8,12 @@ from imagegen.generation.v1 import model_pb2
 
 from gateway.bodies import Answer
 from gateway.clients import CallsDependency
+from gateway.negotiation import Language, preferred_language
 from gateway.problems import problems
 from gateway.security import signed_in
 from services.runtime.protos import from_enum
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
-
-Language = Literal["en", "zh"]
 
 
 class LocalizedText(Answer):
@@ -110,18 +108,3 @@ async def list_models(
     response.headers["Content-Language"] = language
     response.headers["Vary"] = "Accept-Language"
     return Models(models=[Model.from_proto(model, language) for model in answer.models])
-
-
-def preferred_language(accept_language: str) -> Language:
-    """The better liked of Chinese and English (RFC 9110 §12.5.4); English if neither is named or what is sent makes
-    no sense.
-    """
-    likings: dict[str, float] = {}
-    for item in accept_language.split(","):
-        tag, _, weight = item.partition(";")
-        language = tag.strip().partition("-")[0].lower()
-        with contextlib.suppress(ValueError):
-            liking = float(weight.partition("=")[2] or 1)
-            if language in ("en", "zh") and liking > 0:
-                likings.setdefault(language, liking)
-    return "zh" if max(likings, key=likings.__getitem__, default="en") == "zh" else "en"

@@ -7,7 +7,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 HERE = Path(__file__).parent
-FILES = frozenset({"api.js", "docs.css", "docs.js", "page.css", "page.js", "texts.js"})
+FILES = frozenset({"api.js", "docs.css", "docs.js", "page.css", "page.js", "problems.css", "texts.js"})
 
 router = APIRouter(include_in_schema=False)
 

@@ -28,11 +28,14 @@ function contentOf({ content = {} }) {
   });
 }
 
+const headersOf = ({ headers = {} }) =>
+  Object.entries(headers).map(([name, { description }]) => make("p", [make("code", name), ` ${description}`]));
+
 function operationOf(path, verb, operation) {
   const parameters = (operation.parameters ?? []).map(({ name, in: place, description = "" }) =>
     make("p", [make("code", name), ` (${place}) ${description}`]));
   const responses = Object.entries(operation.responses).filter(([status]) => status !== "default").map(([status, response]) =>
-    make("details", [make("summary", `${status} ${response.description.split("\n")[0]}`), ...contentOf(response)]));
+    make("details", [make("summary", `${status} ${response.description.split("\n")[0]}`), ...headersOf(response), ...contentOf(response)]));
   return make("details", [
     make("summary", [make("code", `${verb.toUpperCase()} ${path}`), ` – ${operation.summary}`]),
     make("p", operation.description ?? "", "prompt"),

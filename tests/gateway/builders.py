@@ -9,6 +9,8 @@ from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import model_pb2, task_pb2
 from imagegen.results.v1 import result_pb2
 
+from gateway.problems import CODES
+
 NOON = Timestamp(seconds=1_780_315_200, nanos=250_000_000)
 NOON_TEXT = "2026-06-01T12:00:00.250000Z"
 
@@ -84,8 +86,12 @@ def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert response.headers["content-type"] == "application/problem+json"
     assert problem.keys() == {"type", "title", "status", "detail", "code", "errors", "request_id"}
     assert problem["status"] == status
-    assert problem["type"] == "about:blank"
+    about = (
+        f"{response.url.scheme}://{response.url.netloc.decode()}/problems/{code}" if code in CODES else "about:blank"
+    )
+    assert problem["type"] == about
     assert problem["request_id"] == response.headers["x-request-id"]
-    assert (response.headers.get("www-authenticate") == "Bearer") == (status == 401)
+    challenge = response.headers.get("www-authenticate", "")
+    assert challenge.startswith("Bearer realm=") == (status == 401 or code == "scope_missing")
     assert ("retry-after" in response.headers) or status != 503
     return problem

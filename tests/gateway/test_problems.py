@@ -59,14 +59,30 @@ def test_too_many_requests_say_when_to_come_back(client, behind):
         ("task_ids[2]", {"pointer": "#/task_ids/2"}),
         ("request_id", {"header": "Idempotency-Key"}),
         ("cursor", {"header": "Last-Event-ID"}),
-        ("page_token", {"parameter": "cursor"}),
-        ("page_size", {"parameter": "limit"}),
-        ("text", {"parameter": "q"}),
     ],
 )
 def test_a_bad_field_is_named_as_the_client_sent_it(client, behind, field, source):
-    behind.auth.answers["GetMe"] = Refusal(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", fields=[(field, "too long")])
-    problem = refused(client.get(ME), 422, "invalid_field")
+    refusal = Refusal(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", fields=[(field, "too long")])
+    behind.generation.answers["CreateTask"] = refusal
+    problem = refused(client.post(GENERATE, json={"prompt": "p", "model": "m"}), 422, "invalid_field")
+    assert problem["errors"] == [{**source, "detail": "too long"}]
+
+
+@pytest.mark.parametrize(
+    ("field", "source"),
+    [
+        ("page_token", {"parameter": "cursor"}),
+        ("page_size", {"parameter": "limit"}),
+        ("text", {"parameter": "q"}),
+        ("states[1]", {"parameter": "status"}),
+        ("model", {"parameter": "model"}),
+        ("created_from.seconds", {"parameter": "created_from"}),
+    ],
+)
+def test_a_bad_field_of_a_query_is_named_as_the_parameter_that_it_is(client, behind, field, source):
+    refusal = Refusal(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", fields=[(field, "too long")])
+    behind.generation.answers["ListTasks"] = refusal
+    problem = refused(client.get("/api/v1/generation/history"), 422, "invalid_field")
     assert problem["errors"] == [{**source, "detail": "too long"}]
 
 
