@@ -1,30 +1,44 @@
-"""The application: its routes, its errors, its OpenAPI document."""
+"""The application: its routes, its errors, what every request passes through."""
 
-from asyncio import Event
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from gateway import auth, errors, events, generation, health, keys, models, page, results
 from gateway.clients import Neighbours
+from gateway.conditional import ConditionalMiddleware
+from gateway.document import openapi
 from gateway.middleware import RequestMiddleware
-from gateway.problems import Problem
+from gateway.page import problem_pages
+from gateway.rates import RateLimits, RateMiddleware
 from gateway.settings import Settings
+from services.runtime.tokens import TokenVerifier
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """`state.stopping` ends the open event streams when it is set; `state.neighbours` lives as long as the app."""
+def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
+    """`state.stopping` ends the open event streams when it is set; the rest of `state` lives as long as the app.
+
+    The verifier tells whose quota a request takes from; whether the caller may do anything, the services say.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.stopping = Event()
+        app.state.stopping = asyncio.Event()
         app.state.neighbours = Neighbours(
             auth=settings.auth_address, generation=settings.generation_address, results=settings.results_address
         )
+        app.state.limits = RateLimits(
+            settings.redis_url,
+            verifier,
+            per_user=settings.rate_limit_per_user,
+            per_address=settings.rate_limit_per_address,
+        )
+        following = asyncio.create_task(verifier.authority.follow())
         yield
+        following.cancel()
+        await app.state.limits.close()
         await app.state.neighbours.close()
 
     app = FastAPI(
@@ -38,18 +52,10 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for module in (auth, generation, events, models, results, keys, health, page):
+    for module in (auth, generation, events, models, results, keys, health, page, problem_pages):
         app.include_router(module.router)
-    app.add_middleware(RequestMiddleware)
+    for middleware in (ConditionalMiddleware, RateMiddleware, RequestMiddleware):  # the last is the outermost
+        app.add_middleware(middleware)
     errors.install(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign] # FastAPI's own way to extend the document
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign] # FastAPI's own way to extend the document
     return app
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI, with the error schema that the routes' examples refer to."""
-    if app.openapi_schema is None:
-        app.openapi_schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        app.openapi_schema["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
-    return app.openapi_schema

@@ -9,8 +9,12 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.settings import Settings
+from services.runtime.authority import RemoteAuthority
+from services.runtime.channels import Peer
 from services.runtime.process import start_process
 from services.runtime.server import STOP_GRACE_SECONDS
+from services.runtime.settings import service_identity
+from services.runtime.tokens import TokenVerifier
 
 
 class Server(uvicorn.Server):
@@ -39,13 +43,15 @@ class Server(uvicorn.Server):
 
 
 def main() -> None:
-    start_process("gateway")
+    process = start_process("gateway")
     settings = Settings()
+    authority = RemoteAuthority(settings.auth_address, Peer(service_identity("gateway"), "auth"))
+    verifier = TokenVerifier("gateway", process.trusted_services(), authority)
     host, port = settings.listen.rsplit(":", 1)
     for number in (signal.SIGTERM, signal.SIGINT):
         # Uvicorn handles these while it serves and raises them anew once it has stopped: a clean end.
         signal.signal(number, lambda _number, _frame: sys.exit(0))
-    Server(create_app(settings), host, int(port)).run()
+    Server(create_app(settings, verifier), host, int(port)).run()
 
 
 if __name__ == "__main__":

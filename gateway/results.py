@@ -5,13 +5,15 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 from imagegen.results.v1 import result_pb2
 from imagegen.results.v1 import results_service_pb2 as results
 
 from gateway.bodies import Answer, Int64
 from gateway.clients import CallsDependency
+from gateway.conditional import has
+from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, problems
 from gateway.security import signed_in
 from gateway.streams import RelayedResponse
@@ -24,18 +26,6 @@ IMAGE_MAX_AGE_SECONDS = 24 * 60 * 60
 """A picture never changes; after a day a deleted one leaves its owner's own caches."""
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"])
-
-
-def public_origin(request: Request) -> str:
-    """`scheme://host[:port]` as the client wrote it: Envoy passes Host on and tells the scheme, whoever may lie
-    about either gets wrong links in its own answer only.
-    """
-    forwarded = request.headers.get("x-forwarded-proto")
-    scheme = forwarded if forwarded in ("http", "https") else request.url.scheme
-    return f"{scheme}://{request.url.netloc}"
-
-
-Origin = Annotated[str, Depends(public_origin)]
 
 
 class Result(Answer):
@@ -102,7 +92,7 @@ async def get_image(
     calls: CallsDependency,
     expires: Annotated[Int64 | None, Query(description="Of a signed link.")] = None,
     signature: Annotated[str, Query(description="Of a signed link.")] = "",
-    if_none_match: Annotated[str, Header(alias="If-None-Match")] = "",
+    if_none_match: Annotated[list[str] | None, Header(alias="If-None-Match")] = None,
 ) -> Response:
     """The picture's bytes, opened by the owner's token or by the query of a signed link (`image_url`)."""
     signed = expires is not None or signature
@@ -112,9 +102,12 @@ async def get_image(
     parts = aiter(call)
     result = (await anext(parts)).result
     etag = f'"{result.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": f"private, max-age={IMAGE_MAX_AGE_SECONDS}, immutable"}
-    # RFC 9110 §13.1.2: weak comparison.
-    if {"*", etag} & {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
+    headers = {
+        "ETag": etag,
+        "Cache-Control": f"private, max-age={IMAGE_MAX_AGE_SECONDS}, immutable",
+        "Cross-Origin-Resource-Policy": "cross-origin",  # a link may be shown on any page
+    }
+    if has(if_none_match or (), etag):
         call.cancel()
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(result.size_bytes)

@@ -5,7 +5,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Every field is required; an address is `host:port`."""
+    """An address is `host:port`."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
@@ -13,3 +13,9 @@ class Settings(BaseSettings):
     auth_address: str = Field(validation_alias="AUTH_ADDRESS")
     generation_address: str = Field(validation_alias="GENERATION_ADDRESS")
     results_address: str = Field(validation_alias="RESULTS_ADDRESS")
+    redis_url: str = Field(validation_alias="REDIS_URL")
+
+    rate_limit_per_user: int = Field(600, ge=0)
+    """Requests a minute; 0: any number. A page that reads every second and an impatient person need 100."""
+    rate_limit_per_address: int = Field(300, ge=0)
+    """The same, of everybody behind one address who sends no good token: an office signs in."""
