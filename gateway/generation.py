@@ -1,26 +1,39 @@
 """Tasks: asking for pictures, looking at what became of them, canceling; and suggestions for prompts."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from imagegen.generation.v1 import generation_service_pb2 as generation
+from imagegen.generation.v1 import task_pb2
 from pydantic import ConfigDict
 
-from gateway.bodies import Answer, Body, Double, Int32, Int64
-from gateway.clients import CallsDependency
+from gateway.bodies import Answer, Body, Double, Int32, Int64, Moment, NoNul
+from gateway.clients import Calls, CallsDependency
+from gateway.conditional import etag_of, has
+from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, WITH_BODY, problems
-from gateway.results import Origin
 from gateway.security import signed_in
-from gateway.tasks import Task, with_results
-from services.runtime.protos import from_enum
+from gateway.tasks import Eta, Status, Task, with_results
+from gateway.waiting import PatienceDependency
+from services.runtime.protos import from_enum, to_enum, to_timestamp
 
 router = APIRouter(prefix="/api/v1/generation", tags=["generation"], dependencies=[signed_in])
+
+_LOCATION = {"description": "The task.", "schema": {"type": "string"}}
+_REPLAYED = {
+    "description": "`true` if an earlier request with this Idempotency-Key made the task.",
+    "schema": {"type": "string"},
+}
+_APPLIED = {"description": "`wait=N`, as far as Prefer was heeded.", "schema": {"type": "string"}}
 
 
 class Recipe(Body):
     """What to paint. A parameter that is left out takes the model's default; the seed, a random one."""
 
+    contract = generation.CreateTaskRequest
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -51,6 +64,37 @@ class Recipe(Body):
     count: Int32 | None = None
 
 
+class Draft(Answer):
+    """A task that was not asked for, with what would fill in for the parameters that were left out."""
+
+    prompt: str
+    negative_prompt: str
+    model: str
+    width: int
+    height: int
+    steps: int
+    cfg: float
+    seed: int | None
+    """Null if it was left out: it is drawn when the task is really asked for."""
+    count: int
+
+
+class Cost(Answer):
+    gpu_seconds: float
+    """Of a GPU: what the caller's fair share would be charged, learnt from earlier tasks."""
+
+
+class DryRun(Answer):
+    """What would come of a request that has been checked and not carried out."""
+
+    accepted: Literal[True] = True
+    """What would be refused is answered with the problem that the request itself would meet."""
+    task: Draft
+    cost: Cost
+    eta: Eta | None
+    """Null if no worker can paint it now."""
+
+
 class History(Answer):
     tasks: list[Task]
     next_cursor: str | None
@@ -70,16 +114,14 @@ class Suggestions(Answer):
 @router.post(
     "/generate",
     status_code=202,
+    response_model=Task,
     responses={
-        202: {
-            "headers": {
-                "Location": {"description": "The task.", "schema": {"type": "string"}},
-                "Idempotent-Replayed": {
-                    "description": "`true` if an earlier request with this Idempotency-Key made the task.",
-                    "schema": {"type": "string"},
-                },
-            }
+        200: {
+            "model": Task | DryRun,
+            "description": "With `Prefer: wait`: the task, which has ended. With `dry_run`: what would come of it.",
+            "headers": {"Location": _LOCATION, "Idempotent-Replayed": _REPLAYED, "Preference-Applied": _APPLIED},
         },
+        202: {"headers": {"Location": _LOCATION, "Idempotent-Replayed": _REPLAYED, "Preference-Applied": _APPLIED}},
         **problems(
             *WITH_BODY,
             *SIGNED_IN,
@@ -92,30 +134,86 @@ class Suggestions(Answer):
     },
 )
 async def generate(
+    *,
     body: Recipe,
     calls: CallsDependency,
     origin: Origin,
-    response: Response,
+    patience: PatienceDependency,
+    dry_run: Annotated[
+        bool, Query(description="Only say whether it would be accepted, what it would cost and when it would end.")
+    ] = False,
     idempotency_key: Annotated[
-        str, Header(alias="Idempotency-Key", description="Makes a retry safe: a repeat answers the first one's task.")
+        str,
+        Header(
+            alias="Idempotency-Key",
+            max_length=128,
+            description="Makes a retry safe: a repeat answers the first one's task.",
+        ),
     ] = "",
-) -> Task:
+) -> Response:
     """Ask for pictures. The task is accepted and painted later: follow its events or read it again."""
-    request = generation.CreateTaskRequest(request_id=idempotency_key, **body.model_dump(exclude_none=True))
+    request = generation.CreateTaskRequest(**body.model_dump(exclude_none=True))
+    if dry_run:
+        return _json(await _dry_run(calls, request, body.seed), 200)
+    request.request_id = idempotency_key
     answer = await calls.unary(calls.generation.CreateTask, request)
     (task,) = await with_results(calls, origin, [answer.task])
-    response.headers["Location"] = task.links.self_
+    if patience.seconds:
+        task = await patience.watch(
+            calls, task.id, lambda: _task(calls, origin, task.id), lambda found: found.has_ended, task
+        )
+    headers = {"Location": task.links.self_, **patience.headers}
     if answer.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return task
+        headers["Idempotent-Replayed"] = "true"
+    return _json(task, 200 if patience.seconds and task.has_ended else 202, headers)
 
 
-@router.get("/tasks/{task_id}", responses=problems(*SIGNED_IN, "task_not_found"))
-async def get_task(task_id: UUID, calls: CallsDependency, origin: Origin) -> Task:
-    """A task as it is now, with its pictures once it is completed."""
-    answer = await calls.unary(calls.generation.GetTask, generation.GetTaskRequest(task_id=str(task_id)))
+async def _dry_run(calls: Calls, request: generation.CreateTaskRequest, seed: int | None) -> DryRun:
+    request.validate_only = True
+    answer = await calls.unary(calls.generation.CreateTask, request)
+    estimate = answer.estimate
+    return DryRun(
+        task=Draft.model_validate(answer.task).model_copy(update={"seed": seed}),
+        cost=Cost(gpu_seconds=estimate.gpu_seconds),
+        eta=Eta.from_proto(estimate.eta) if estimate.HasField("eta") else None,
+    )
+
+
+@router.get(
+    "/tasks/{task_id}",
+    response_model=Task,
+    responses={200: {"headers": {"Preference-Applied": _APPLIED}}, **problems(*SIGNED_IN, "task_not_found")},
+)
+async def get_task(
+    task_id: UUID, request: Request, calls: CallsDependency, origin: Origin, patience: PatienceDependency
+) -> Response:
+    """A task as it is now, with its pictures once it is completed. With `Prefer: wait`: as soon as it has ended or,
+    with `If-None-Match`, as soon as it differs from what the client has.
+    """
+    known = request.headers.getlist("if-none-match")
+
+    def is_enough(found: Task) -> bool:
+        return not has(known, etag_of(_bytes(found))) if known else found.has_ended
+
+    task = await _task(calls, origin, str(task_id))
+    if patience.seconds and not (is_enough(task) or task.has_ended):
+        task = await patience.watch(calls, task.id, lambda: _task(calls, origin, task.id), is_enough, task)
+    return _json(task, 200, patience.headers)
+
+
+async def _task(calls: Calls, origin: str, task_id: str) -> Task:
+    answer = await calls.unary(calls.generation.GetTask, generation.GetTaskRequest(task_id=task_id))
     (task,) = await with_results(calls, origin, [answer.task])
     return task
+
+
+def _bytes(answer: Answer) -> bytes:
+    return answer.model_dump_json(by_alias=True).encode()
+
+
+def _json(answer: Answer, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """What `_bytes` says, byte for byte: a tag made of those is the answer's own."""
+    return Response(_bytes(answer), status, headers, "application/json")
 
 
 @router.post("/tasks/{task_id}/cancel", responses=problems(*SIGNED_IN, "task_not_found", "task_finished"))
@@ -126,25 +224,61 @@ async def cancel_task(task_id: UUID, calls: CallsDependency, origin: Origin) -> 
     return task
 
 
-@router.get("/history", responses=problems(*SIGNED_IN, "invalid_field", "invalid_cursor"))
+@router.get(
+    "/history",
+    responses={
+        200: {
+            "headers": {
+                "Link": {"description": 'The next page, `rel="next"` (RFC 8288).', "schema": {"type": "string"}}
+            }
+        },
+        **problems(*SIGNED_IN, "invalid_field", "invalid_cursor"),
+    },
+)
 async def history(
+    *,
     calls: CallsDependency,
     origin: Origin,
-    limit: Annotated[Int32, Query(description="Tasks on a page, 1 to 100.")] = 20,
-    cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "",
+    request: Request,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=100, description="Tasks on a page.")] = 20,
+    cursor: Annotated[
+        NoNul, Query(max_length=256, description="`next_cursor` of the page before; goes with the same filters.")
+    ] = "",
+    status: Annotated[
+        list[Status], Query(max_length=5, description="Only tasks in this state; may be given several times.")
+    ] = [],  # noqa: B006 - FastAPI copies it
+    model: Annotated[NoNul, Query(max_length=64, description="Only tasks of this model.")] = "",
+    created_from: Annotated[Moment | None, Query(description="Only tasks made at this moment or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Only tasks made before this moment.")] = None,
+    q: Annotated[NoNul, Query(max_length=200, description="Only tasks whose prompt has this text.")] = "",
 ) -> History:
-    """The caller's tasks, newest first."""
-    request = generation.ListTasksRequest(page_size=limit, page_token=cursor)
-    answer = await calls.unary(calls.generation.ListTasks, request)
+    """The caller's tasks that pass every filter, newest first."""
+    answer = await calls.unary(
+        calls.generation.ListTasks,
+        generation.ListTasksRequest(
+            page_size=limit,
+            page_token=cursor,
+            states=[to_enum(task_pb2.TaskState, one) for one in status],
+            model=model,
+            created_from=to_timestamp(created_from),
+            created_before=to_timestamp(created_before),
+            text=q,
+        ),
+    )
     tasks = await with_results(calls, origin, answer.tasks)
+    if answer.next_page_token:
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        query = urlencode([*kept, ("cursor", answer.next_page_token)])
+        response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
     return History(tasks=tasks, next_cursor=answer.next_page_token or None)
 
 
 @router.get("/suggestions", responses=problems(*SIGNED_IN, "invalid_field"))
 async def suggestions(
     calls: CallsDependency,
-    q: Annotated[str, Query(description="What has been typed so far.")] = "",
-    limit: Annotated[Int32, Query(description="Up to 20.")] = 8,
+    q: Annotated[NoNul, Query(max_length=2000, description="What has been typed so far.")] = "",
+    limit: Annotated[int, Query(ge=1, le=20)] = 8,
 ) -> Suggestions:
     """Completions of what is being typed: the caller's own recent prompts, then words of a curated vocabulary."""
     request = generation.SuggestPromptsRequest(text=q, page_size=limit)

@@ -92,6 +92,10 @@ class Task(Answer):
     error: Failure | None
     """How a failed task ended."""
 
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ("completed", "failed", "canceled")
+
     @classmethod
     def from_proto(cls, task: task_pb2.Task, results: Sequence[Result] | None) -> Self:
         """`results` None: they could not be asked for."""

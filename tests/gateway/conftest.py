@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from tests.gateway.gateways import serving
-from tests.gateway.neighbours import Neighbours, neighbours
+from tests.gateway.neighbours import Neighbours, Script, neighbours
 from tests.identities import access_token
 
 AUTHORIZATION = {"authorization": f"Bearer {access_token()}"}
@@ -30,6 +30,13 @@ def behind(served) -> Neighbours:
     for neighbour in (served[0].auth, served[0].generation, served[0].results):
         neighbour.reset()
     return served[0]
+
+
+@pytest.fixture
+def script(behind) -> Script:
+    """What WatchTask tells."""
+    behind.generation.answers["WatchTask"] = script = Script()
+    return script
 
 
 @pytest.fixture

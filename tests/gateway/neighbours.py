@@ -1,5 +1,7 @@
 """Stand-ins of the services behind the gateway: they answer what a test lays down and remember what they were asked."""
 
+import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -81,6 +83,30 @@ class Neighbour:
         except Refusal as refusal:
             context.abort_with_status(rpc_status.to_status(refusal.status))
         return answer
+
+
+class Script:
+    """A watch that a test writes while it goes; `None` ends it."""
+
+    def __init__(self) -> None:
+        self._events: queue.Queue[generation_service_pb2.WatchTaskResponse | None] = queue.Queue()
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    def say(self, **fields: Any) -> None:
+        self._events.put(generation_service_pb2.WatchTaskResponse(**fields))
+
+    def end(self) -> None:
+        self._events.put(None)
+
+    def __call__(self, message: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        def end() -> None:
+            self.ended.set()
+            self.end()
+
+        context.add_callback(end)
+        self.began.set()
+        return iter(self._events.get, None)
 
 
 def _servicer(neighbour: Neighbour, generated: type, service: Any) -> Any:

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import queue
-import threading
 from uuid import uuid4
 
 import httpx
@@ -24,31 +22,6 @@ Event = generation.WatchTaskResponse
 
 def path_of(task: task_pb2.Task) -> str:
     return f"/api/v1/generation/tasks/{task.id}/events"
-
-
-class Script:
-    """A watch that a test writes while it goes."""
-
-    def __init__(self) -> None:
-        self._events: queue.Queue[Event | None] = queue.Queue()
-        self.ended = threading.Event()
-
-    def say(self, **fields) -> None:
-        self._events.put(Event(**fields))
-
-    def __call__(self, message, context):
-        def end() -> None:
-            self.ended.set()
-            self._events.put(None)
-
-        context.add_callback(end)
-        return iter(self._events.get, None)
-
-
-@pytest.fixture
-def script(behind) -> Script:
-    behind.generation.answers["WatchTask"] = script = Script()
-    return script
 
 
 def test_a_task_is_followed_from_its_snapshot_to_its_pictures(client, behind):
