@@ -83,6 +83,51 @@ def test_a_replay_says_so(client, behind):
     assert (response.status_code, response.headers["idempotent-replayed"]) == (202, "true")
 
 
+def test_a_dry_run_says_what_would_come_of_it(client, behind):
+    tried = a_task(id="", negative_prompt="blurry")
+    estimate = generation.Estimate(gpu_seconds=12.5, eta=task_pb2.Eta(p50_time=NOON, p90_time=NOON))
+    behind.generation.answers["CreateTask"] = generation.CreateTaskResponse(task=tried, estimate=estimate)
+    response = client.post("/api/v1/generation/generate?dry_run=true", json=RECIPE)
+    assert (response.status_code, response.json()) == (
+        200,
+        {
+            "accepted": True,
+            "task": {
+                "prompt": "a lighthouse",
+                "negative_prompt": "blurry",
+                "model": "sdxl",
+                "width": 1024,
+                "height": 768,
+                "steps": 20,
+                "cfg": 7.5,
+                "seed": None,
+                "count": 1,
+            },
+            "cost": {"gpu_seconds": 12.5},
+            "eta": {"p50": NOON_TEXT, "p90": NOON_TEXT},
+        },
+    )
+    assert "location" not in response.headers
+    assert behind.generation.last.message == generation.CreateTaskRequest(validate_only=True, **RECIPE)
+
+
+def test_a_dry_run_keeps_the_seed_that_was_sent_and_knows_no_end_while_nobody_can_paint(client, behind):
+    response = generation.CreateTaskResponse(task=a_task(), estimate=generation.Estimate(gpu_seconds=1))
+    behind.generation.answers["CreateTask"] = response
+    shown = client.post("/api/v1/generation/generate?dry_run=1", json={**RECIPE, "seed": 7}).json()
+    assert (shown["task"]["seed"], shown["eta"]) == (7, None)
+
+
+def test_a_dry_run_neither_uses_nor_spends_an_idempotency_key_and_waits_for_nothing(client, behind):
+    response = generation.CreateTaskResponse(task=a_task(), estimate=generation.Estimate(gpu_seconds=1))
+    behind.generation.answers["CreateTask"] = response
+    headers = {"Idempotency-Key": "k-1", "Prefer": "wait=20"}
+    answer = client.post("/api/v1/generation/generate?dry_run=true", json=RECIPE, headers=headers)
+    assert "preference-applied" not in answer.headers
+    assert [call.message.request_id for call in behind.generation.asked] == [""]
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
 @pytest.mark.parametrize(
     ("code", "reason", "status"),
     [
@@ -91,12 +136,19 @@ def test_a_replay_says_so(client, behind):
         (StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED", 422),
         (StatusCode.RESOURCE_EXHAUSTED, "USER_QUEUE_FULL", 429),
         (StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", 401),
+        (StatusCode.UNAUTHENTICATED, "TOKEN_REVOKED", 401),
+        (StatusCode.PERMISSION_DENIED, "SCOPE_MISSING", 403),
     ],
 )
-def test_a_refused_task_says_why(client, behind, code, reason, status):
+def test_a_refused_task_says_why(client, behind, *, query, code, reason, status):
     behind.generation.answers["CreateTask"] = Refusal(code, reason, message="the reason in words")
-    problem = refused(client.post("/api/v1/generation/generate", json=RECIPE), status, reason.lower())
+    problem = refused(client.post(f"/api/v1/generation/generate{query}", json=RECIPE), status, reason.lower())
     assert problem["detail"] == "the reason in words"
+
+
+def test_an_idempotency_key_that_is_too_long_is_named(client, behind):
+    response = client.post("/api/v1/generation/generate", json=RECIPE, headers={"Idempotency-Key": "k" * 129})
+    assert [error["header"] for error in refused(response, 422, "invalid_field")["errors"]] == ["Idempotency-Key"]
 
 
 def test_a_parameter_out_of_range_is_pointed_at(client, behind):
@@ -210,6 +262,81 @@ def test_the_last_page_of_the_history_has_no_cursor(client, behind):
     behind.generation.answers["ListTasks"] = generation.ListTasksResponse(tasks=[a_task()])
     assert client.get("/api/v1/generation/history").json()["next_cursor"] is None
     assert behind.results.asked == []
+
+
+def test_a_page_of_the_history_links_to_the_next_and_keeps_the_filters(client, behind):
+    behind.generation.answers["ListTasks"] = generation.ListTasksResponse(next_page_token="n+/=")
+    sent = {"status": ["failed", "canceled"], "q": "a & b", "created_from": "2026-06-01T14:00:00+02:00", "limit": 3}
+    response = client.get("/api/v1/generation/history", params={**sent, "cursor": "here"})
+    link = response.links["next"]["url"]
+    assert link.startswith("/api/v1/generation/history?")
+    assert response.headers["link"].endswith('; rel="next"')
+    client.get(link)
+    first, second = (call.message for call in behind.generation.asked)
+    first.page_token = "n+/="
+    assert second == first
+
+
+def test_the_last_page_of_the_history_links_nowhere(client, behind):
+    behind.generation.answers["ListTasks"] = generation.ListTasksResponse()
+    assert "link" not in client.get("/api/v1/generation/history").headers
+
+
+def test_every_filter_of_the_history_reaches_generation(client, behind):
+    behind.generation.answers["ListTasks"] = generation.ListTasksResponse()
+    sent = {
+        "status": ["completed", "failed"],
+        "model": "sdxl",
+        "created_from": "2026-06-01T14:00:00.25+02:00",
+        "created_before": "2026-06-01t13:00:00z",
+        "q": "灯塔",
+    }
+    assert client.get("/api/v1/generation/history", params=sent).status_code == 200
+    assert behind.generation.last.message == generation.ListTasksRequest(
+        page_size=20,
+        states=[task_pb2.TASK_STATE_COMPLETED, task_pb2.TASK_STATE_FAILED],
+        model="sdxl",
+        created_from=NOON,
+        created_before=Timestamp(seconds=NOON.seconds + 3600),
+        text="灯塔",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("status", "done"),
+        ("status", ""),
+        ("model", "m" * 65),
+        ("model", "a\0b"),
+        ("q", "q" * 201),
+        ("q", "\0"),
+        ("cursor", "c" * 257),
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "1e1"),
+        ("created_from", "yesterday"),
+        ("created_from", "2026-06-01"),
+        ("created_from", "2026-06-01T12:00:00"),
+        ("created_from", "2026-06-01T12:00:00 02:00"),
+        ("created_from", "1780315200"),
+        ("created_before", "2026-02-30T12:00:00Z"),
+        ("created_before", "0001-01-01T00:00:00+14:00"),
+        ("created_before", "9999-12-31T23:59:59-14:00"),
+        ("created_before", "0000-01-01T00:00:00Z"),
+        ("created_before", "٢٠٢٦-06-01T12:00:00Z"),
+    ],
+)
+def test_a_filter_that_cannot_be_one_is_named(client, behind, parameter, value):
+    response = client.get("/api/v1/generation/history", params={parameter: value})
+    assert {error["parameter"] for error in refused(response, 422, "invalid_field")["errors"]} == {parameter}
+    assert behind.generation.asked == []
+
+
+def test_the_first_and_the_last_moment_are_moments(client, behind):
+    behind.generation.answers["ListTasks"] = generation.ListTasksResponse()
+    sent = {"created_from": "0001-01-01T00:00:00Z", "created_before": "9999-12-31T23:59:59.999999999Z"}
+    assert client.get("/api/v1/generation/history", params=sent).status_code == 200
 
 
 def test_the_history_is_shown_while_results_is_away(client, behind):

@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from buf.validate import validate_pb2
 from imagegen.auth.v1 import error_reason_pb2 as auth
+from imagegen.executor.v1 import error_reason_pb2 as executor
 from imagegen.generation.v1 import error_reason_pb2 as generation
+from imagegen.generation.v1.generation_service_pb2 import ListTasksRequest
 from imagegen.results.v1 import error_reason_pb2 as results
 from imagegen.runtime.v1 import error_reason_pb2 as runtime
 from pydantic import TypeAdapter
@@ -31,8 +34,11 @@ PATHS = {
     "/readyz": {"get"},
 }
 
-STORED_ELSEWHERE = {"CHECKSUM_MISMATCH", "NOT_A_PICTURE", "PICTURE_TOO_LARGE", "RESULT_DISCARDED"}
-"""Reasons of results' StoreService, which only workers call."""
+AMONG_SERVICES = {
+    *("CHECKSUM_MISMATCH", "NOT_A_PICTURE", "PICTURE_TOO_LARGE", "RESULT_DISCARDED"),
+    *("JOB_NOT_FOUND", "OWNER_ERASED"),
+}
+"""Reasons of results' StoreService, which only workers call, and of ExecutorService, which only generation does."""
 
 
 @pytest.fixture
@@ -101,6 +107,64 @@ def test_every_error_is_problem_json_with_an_example(document):
                 assert example["value"]["status"] == int(status)
 
 
+def test_every_response_has_the_headers_that_it_comes_with(document):
+    for name, operation in operations(document):
+        for status, response in operation["responses"].items():
+            shown = response["headers"].keys()
+            assert {"X-Request-Id", "Traceparent"} <= shown, (name, status)
+            assert ({"RateLimit", "RateLimit-Policy"} <= shown) == ("/api/" in name), (name, status)
+            assert ("WWW-Authenticate" in shown) == (status in ("401", "403")), (name, status)
+            assert ("Retry-After" in shown) == (status in ("429", "503")), (name, status)
+
+
+def test_every_counted_operation_may_be_refused_for_its_number(document):
+    for name, operation in operations(document):
+        examples = operation["responses"].get("429", {}).get("content", {}).values()
+        codes = {code for content in examples for code in content["examples"]}
+        assert ("rate_limited" in codes) == ("/api/" in name), name
+    generate = document["paths"]["/api/v1/generation/generate"]["post"]
+    assert generate["responses"]["429"]["content"]["application/problem+json"]["examples"].keys() == {
+        "rate_limited",
+        "user_queue_full",
+    }
+
+
+def test_every_read_of_json_takes_a_tag(document):
+    tagged = {
+        name
+        for name, operation in operations(document)
+        if any(parameter["name"] == "If-None-Match" for parameter in operation.get("parameters", []))
+    }
+    reads = {f"GET {path}" for path, verbs in PATHS.items() if "get" in verbs and path.startswith("/api/")}
+    assert tagged == reads - {"GET /api/v1/generation/tasks/{task_id}/events"}
+    for name, operation in operations(document):
+        assert ("304" in operation["responses"]) == (name in tagged)
+        if name in tagged and "/image" not in name:
+            assert "ETag" in operation["responses"]["200"]["headers"]
+
+
+def test_what_a_body_takes_is_shown_as_the_contract_has_it(document):
+    fields = document["components"]["schemas"]["Recipe"]["properties"]
+    assert (fields["prompt"]["minLength"], fields["prompt"]["maxLength"]) == (1, 2000)
+    assert {key: fields["seed"]["anyOf"][0][key] for key in ("minimum", "maximum")} == {
+        "minimum": 0,
+        "maximum": 2**53 - 1,
+    }
+    assert (fields["count"]["anyOf"][0]["minimum"], fields["count"]["anyOf"][0]["maximum"]) == (1, 4)
+    assert fields["width"]["anyOf"][0]["exclusiveMinimum"] == 0
+
+
+def test_a_querys_bounds_are_the_contracts(document):
+    shown = {
+        parameter["name"]: parameter["schema"]
+        for parameter in document["paths"]["/api/v1/generation/history"]["get"]["parameters"]
+    }
+    assert (shown["limit"]["minimum"], shown["limit"]["maximum"]) == (1, 100)
+    for name, field in (("cursor", "page_token"), ("model", "model"), ("q", "text")):
+        rules = ListTasksRequest.DESCRIPTOR.fields_by_name[field].GetOptions().Extensions[validate_pb2.field]
+        assert shown[name]["maxLength"] == rules.string.max_len
+
+
 def test_operations_have_short_unique_names(document):
     names = [operation["operationId"] for _, operation in operations(document)]
     assert len(set(names)) == len(names)
@@ -110,7 +174,7 @@ def test_operations_have_short_unique_names(document):
 def test_every_reason_that_a_client_may_meet_is_documented():
     reasons = {
         name.removeprefix("ERROR_REASON_")
-        for context in (auth, generation, results, runtime)
+        for context in (auth, executor, generation, results, runtime)
         for name, _ in context.ErrorReason.items()
     }
-    assert {reason.lower() for reason in reasons - STORED_ELSEWHERE - {"UNSPECIFIED"}} <= CODES.keys()
+    assert {reason.lower() for reason in reasons - AMONG_SERVICES - {"UNSPECIFIED"}} <= CODES.keys()

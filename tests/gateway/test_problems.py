@@ -10,6 +10,7 @@ from imagegen.generation.v1 import generation_service_pb2 as generation
 from structlog.testing import capture_logs
 
 from gateway.errors import HTTP_STATUS
+from gateway.problems import CODES
 from tests.gateway.builders import a_task, refused
 from tests.gateway.neighbours import Refusal
 
@@ -30,6 +31,11 @@ ME = "/api/v1/auth/me"
 
 def test_every_grpc_status_has_a_row():
     assert HTTP_STATUS.keys() == set(grpc.StatusCode)
+
+
+@pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
+def test_every_grpc_status_without_a_reason_is_a_code_of_its_own(code):
+    assert CODES[code.name.lower()] == HTTP_STATUS[code]
 
 
 @pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
@@ -211,10 +217,65 @@ def test_an_unknown_path_is_not_found(visitor, behind, path):
     refused(visitor.get(path), 404, "not_found")
 
 
-def test_a_method_that_a_path_does_not_know_is_405_and_says_which_it_knows(visitor, behind):
-    response = visitor.put(f"/api/v1/results/{uuid4()}")
-    refused(response, 405, "method_not_allowed")
-    assert response.headers["allow"]
+@pytest.mark.parametrize(
+    ("verb", "path", "allowed"),
+    [
+        ("PUT", f"/api/v1/results/{uuid4()}", "DELETE, GET"),
+        ("POST", "/api/v1/auth/me", "GET, PATCH"),
+        ("HEAD", "/api/v1/models", "GET"),
+        ("OPTIONS", GENERATE, "POST"),
+        ("TRACE", "/healthz", "GET"),
+        ("BREW", "/problems/not_found", "GET"),
+    ],
+)
+def test_a_method_that_a_path_does_not_know_is_405_and_says_which_it_knows(visitor, behind, verb, path, allowed):
+    response = visitor.request(verb, path)
+    assert response.status_code == 405
+    assert set(allowed.split(", ")) <= set(response.headers["allow"].split(", "))
+    assert verb not in response.headers["allow"]
+    if verb != "HEAD":
+        refused(response, 405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "challenge"),
+    [
+        (StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", ""),
+        (StatusCode.UNAUTHENTICATED, "BAD_CREDENTIALS", ""),
+        (StatusCode.UNAUTHENTICATED, "TOKEN_INVALID", "invalid_token"),
+        (StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", "invalid_token"),
+        (StatusCode.UNAUTHENTICATED, "TOKEN_REVOKED", "invalid_token"),
+        (StatusCode.PERMISSION_DENIED, "SCOPE_MISSING", "insufficient_scope"),
+    ],
+)
+def test_a_challenge_names_what_is_wrong_with_the_token(client, behind, code, reason, challenge):
+    behind.auth.answers["GetMe"] = Refusal(code, reason)
+    sent = client.get(ME).headers["www-authenticate"]
+    assert sent.startswith('Bearer realm="imagegen"')
+    assert (f'error="{challenge}"' in sent) == bool(challenge)
+    assert ("error" in sent) == bool(challenge)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/api/v1/generation/tasks/%ff%fe", {}),
+        ("/api/v1/generation/tasks/%00", {}),
+        ("/api/v1/results/%ed%a0%80/image", {}),
+        ("/%ff", {}),
+        ("/api/v1/generation/history?limit=1&limit=2&limit=x", {}),
+        ("/api/v1/generation/history?status=%ff", {}),
+        ("/api/v1/generation/history?created_from=%00", {}),
+        ("/api/v1/generation/history?%ff=%ff&limit=%ff", {}),
+        ("/api/v1/generation/nothing", {"x-request-id": "\xff", "traceparent": "\xff", "authorization": "\xff"}),
+        ("/api/v1/generation/nothing", {"x-forwarded-for": "\xff,\xfe", "x-forwarded-proto": "\xff", "prefer": "\xff"}),
+        ("/problems/\xff", {"accept": "\xff;q=\xff", "accept-language": "\xff"}),
+    ],
+)
+def test_odd_bytes_are_the_clients_mistake(visitor, behind, path, headers):
+    response = visitor.get(path, headers={name: value.encode("latin-1") for name, value in headers.items()})
+    assert response.status_code in (404, 422), response.text
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_an_error_that_nobody_foresaw_is_a_bare_500_and_is_logged_without_its_text(passing, behind):

@@ -164,23 +164,29 @@ def test_a_quota_of_zero_counts_nothing(limited):
 
 def test_while_redis_is_away_everything_passes_and_the_log_says_so_once(limited, monkeypatch):
     monkeypatch.setattr(rates, "RETRY_SECONDS", 0.01)
-    with reserved_ports(["valkey"]) as ports, ValkeyProcess(ports["valkey"]) as valkey, capture_logs() as lines:
-        with limited(redis_url=valkey.url) as client:
-            assert "ratelimit" in client.get(MODELS).headers
-            valkey.kill()
-            answers = [client.get(MODELS) for _ in range(10)]
-            assert {answer.status_code for answer in answers} == {200}
-            assert not any("ratelimit" in answer.headers for answer in answers)
-            valkey.start()
-            while "ratelimit" not in client.get(MODELS).headers:
-                pass
+    with (
+        reserved_ports(["valkey"]) as ports,
+        ValkeyProcess(ports["valkey"]) as valkey,
+        capture_logs() as lines,
+        limited(redis_url=valkey.url) as client,
+    ):
+        assert "ratelimit" in client.get(MODELS).headers
+        valkey.kill()
+        answers = [client.get(MODELS) for _ in range(10)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert not any("ratelimit" in answer.headers for answer in answers)
+        valkey.start()
+        while "ratelimit" not in client.get(MODELS).headers:
+            pass
     told = [line["event"] for line in lines if "counted" in line["event"]]
     assert told == ["requests are not counted: Redis is away", "requests are counted again"]
 
 
 def test_a_redis_that_does_not_answer_costs_one_request_a_tenth_of_a_second(limited):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with limited(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}") as client:
-            began = time.monotonic()
-            assert {client.get(MODELS).status_code for _ in range(5)} == {200}
-            assert time.monotonic() - began < 1
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        limited(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}") as client,
+    ):
+        began = time.monotonic()
+        assert {client.get(MODELS).status_code for _ in range(5)} == {200}
+        assert time.monotonic() - began < 1

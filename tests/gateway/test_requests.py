@@ -1,5 +1,6 @@
 """What every request gets, and the probes."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -7,10 +8,13 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
+from imagegen.results.v1 import results_service_pb2 as results
 from prometheus_client import REGISTRY
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from tests.gateway.builders import a_user, refused
+from services.runtime.requests import TRACEPARENT
+from tests.gateway.builders import a_result, a_user, refused
 from tests.gateway.neighbours import Refusal
 
 ME = "/api/v1/auth/me"
@@ -31,6 +35,63 @@ def test_a_missing_or_odd_request_id_is_replaced_by_a_new_one(client, behind, se
     made = response.headers["x-request-id"]
     assert UUID(made).version == 7
     assert behind.auth.last.metadata["x-request-id"] == made
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_trace_is_continued_in_calls_answers_and_log_lines(passing, behind):
+    behind.auth.answers["GetMe"] = auth.GetMeResponse(user=a_user())
+    with capture_logs(processors=[merge_contextvars]) as lines, passing() as client:
+        response = client.get(ME, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+    passed_on = behind.auth.last.metadata["traceparent"]
+    assert re.fullmatch(f"00-{TRACE}-(?!b7ad6b7169203331)[0-9a-f]{{16}}-01", passed_on)
+    assert response.headers["traceparent"] == passed_on
+    (line,) = [line for line in lines if line.get("route") == ME]
+    assert (line["trace_id"], line["request_id"]) == (TRACE, response.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("sent", [None, "", "no trace", f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{TRACE}-1-01"])
+def test_a_missing_or_odd_trace_is_replaced_by_a_new_one(client, behind, sent):
+    behind.auth.answers["GetMe"] = auth.GetMeResponse(user=a_user())
+    client.get(ME, headers={} if sent is None else {"traceparent": sent})
+    passed_on = behind.auth.last.metadata["traceparent"]
+    assert TRACEPARENT.fullmatch(passed_on)
+    assert TRACE not in passed_on
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({}, "127.0.0.1"),
+        ({"x-forwarded-for": "198.51.100.1, 203.0.113.9"}, "203.0.113.9"),
+        ({"x-forwarded-for": "2001:db8::1"}, "2001:db8::1"),
+        ({"x-forwarded-for": "203.0.113.9, nobody"}, "127.0.0.1"),
+    ],
+)
+def test_the_services_are_told_the_clients_address(client, behind, sent, told):
+    behind.auth.answers |= {
+        "GetMe": auth.GetMeResponse(user=a_user()),
+        "Login": Refusal(StatusCode.UNAUTHENTICATED, "BAD_CREDENTIALS"),
+    }
+    client.get(ME, headers=sent)
+    client.post("/api/v1/auth/login", json={"username": "lin", "password": "x"}, headers=sent)
+    assert [call.metadata["x-forwarded-for"] for call in behind.auth.asked] == [told, told]
+
+
+def test_who_came_by_https_is_told_to_stay_with_it(visitor):
+    assert "strict-transport-security" not in visitor.get("/healthz").headers
+    secure = visitor.get("/healthz", headers={"x-forwarded-proto": "https"})
+    assert secure.headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_a_picture_may_be_shown_on_any_page_and_nothing_else_may(visitor, behind):
+    picture = a_result()
+    part = results.DownloadResultResponse
+    behind.results.answers["DownloadResult"] = [part(result=picture), part(chunk=b"abcdef")]
+    shown = visitor.get(f"/api/v1/results/{picture.id}/image?expires=1&signature=x")
+    assert shown.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert visitor.get("/healthz").headers["cross-origin-resource-policy"] == "same-origin"
 
 
 def test_without_a_token_none_is_passed_on_and_the_service_decides(visitor, behind):
@@ -54,6 +115,8 @@ def test_every_response_is_guarded(visitor, behind, path):
     assert headers["referrer-policy"] == "no-referrer"
     assert "http" not in headers["content-security-policy"]
     assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert "microphone=()" in headers["permissions-policy"]
     assert "server" not in headers
 
 

@@ -47,7 +47,7 @@ def row(behind) -> Row:
 def meanwhile():
     """Runs a request beside the test."""
     with ThreadPoolExecutor(1) as pool:
-        yield lambda request: pool.submit(request)
+        yield pool.submit
 
 
 def test_a_task_that_ends_in_time_is_answered_with_its_pictures(client, behind, row, script, meanwhile):
