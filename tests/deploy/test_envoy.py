@@ -19,6 +19,7 @@ from deploy.local import wheels
 from deploy.local.ports import LOOPBACK, reserved_ports
 from deploy.local.readiness import NotReady, opens
 from deploy.local.watchdog import guarded_group
+from gateway.problems import CODES, title_of
 from tests.deploy.waiting import wait_until
 
 NAMES = ("public", "auth", "generation", "results", "gateway")
@@ -226,6 +227,14 @@ def test_a_page_of_an_allowed_origin_may_call_and_read_the_status(rest):
     answer = rest.post(GREET, headers=GRPC_WEB | {"origin": ORIGIN}, content=frame(b"Ada"))
     exposed = answer.headers["access-control-expose-headers"].split(", ")
     assert {"grpc-status", "grpc-message", "grpc-status-details-bin"} <= set(exposed)
+    assert {"etag", "idempotent-replayed", "link", "location", "preference-applied", "ratelimit"} <= set(exposed)
+    assert {"ratelimit-policy", "retry-after", "traceparent", "www-authenticate", "x-request-id"} <= set(exposed)
+
+
+@pytest.mark.parametrize("header", ["authorization", "idempotency-key", "if-none-match", "prefer", "traceparent"])
+def test_a_page_of_an_allowed_origin_may_send_what_the_api_takes(rest, header):
+    allowed = preflight(rest, ORIGIN).headers["access-control-allow-headers"].split(", ")
+    assert header in allowed
 
 
 def test_a_page_of_another_origin_may_not(rest):
@@ -236,8 +245,33 @@ def test_a_rest_body_of_one_mebibyte_is_the_limit(rest):
     assert rest.post("/", content=b"x" * 2**20).status_code == 200
     answer = rest.post("/", content=b"x" * (2**20 + 1))
     assert answer.status_code == 413
+    assert_is_a_problem(answer, "content_too_large")
+
+
+def assert_is_a_problem(answer, code):
+    """Just as the gateway would say it."""
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["code"] == "content_too_large"
+    status, detail = CODES[code]
+    assert answer.status_code == status
+    assert answer.json() == {
+        "type": str(answer.url.copy_with(raw_path=f"/problems/{code}".encode())),
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [],
+        "request_id": answer.json()["request_id"],
+    }
+
+
+@pytest.mark.parametrize("path", ["/imagegen.executor.v1.ExecutorService/SubmitJob", "/grpc.health.v1.Health/Check"])
+def test_what_is_not_public_is_not_found_for_rest(rest, path):
+    assert_is_a_problem(rest.post(path), "not_found")
+
+
+def test_endless_headers_are_refused(rest):
+    answer = rest.get("/", headers={"x-endless": "x" * 70_000})
+    assert answer.status_code == 431
 
 
 def test_a_grpc_message_may_be_larger_than_a_rest_body(channel):
@@ -262,16 +296,9 @@ def answers(public):
 
 def test_a_rest_caller_hears_a_problem_when_the_gateway_is_away(deserted):
     answer = httpx.get(f"http://{deserted}/api/v1/x", headers={"x-request-id": 'a"b'}, trust_env=False)
-    assert answer.status_code == 503
-    assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "1"
-    assert answer.json() == {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "code": "unavailable",
-        "request_id": 'a"b',
-    }
+    assert_is_a_problem(answer, "unavailable")
+    assert answer.json()["request_id"] == 'a"b'
 
 
 def test_a_grpc_caller_hears_unavailable_when_the_service_is_away(deserted):

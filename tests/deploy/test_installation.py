@@ -79,7 +79,7 @@ def test_no_process_gets_a_secret_of_another(processes, tmp_path):
         "worker": {"worker_service_key", "executor_database_password", "redis_password", "engine_id"},
         "worker-2": {"worker_service_key", "executor_database_password", "redis_password", "engine_id-2"},
         "results": {"results_service_key", "results_database_password", "results_signing_key"},
-        "gateway": {"gateway_service_key"},
+        "gateway": {"gateway_service_key", "redis_password"},
     }
     for name, process in table.items():
         visible = " ".join([*process.command, *process.environment.values()])
