@@ -51,6 +51,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", []):
+        _without_null(parameter["schema"])
     responses = operation["responses"]
     is_counted = path.startswith(COUNTED)
     if is_counted:
@@ -67,6 +69,14 @@ def _complete(path: str, verb: str, operation: dict[str, Any]) -> None:
         if status.isdecimal():
             headers |= OF_REFUSED.get(int(status), {})
         response["headers"] = {**response.get("headers", {}), **_described(headers)}
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """A query or a header leaves out what it does not have; `null` in it is a text like any other."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        schema.update(kinds[0])
 
 
 def _described(headers: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request, Response
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.generation.v1 import task_pb2
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from gateway.bodies import Answer, Body, Double, Int32, Int64, Moment, NoNul
 from gateway.clients import Calls, CallsDependency
@@ -28,6 +28,11 @@ _REPLAYED = {
     "schema": {"type": "string"},
 }
 _APPLIED = {"description": "`wait=N`, as far as Prefer was heeded.", "schema": {"type": "string"}}
+
+
+_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_PLAIN = f"[^{_CONTROL}]"
+"""The contract says of prompts in CEL what OpenAPI says in a pattern; generation alone judges them."""
 
 
 class Recipe(Body):
@@ -53,9 +58,9 @@ class Recipe(Body):
         }
     )
 
-    prompt: str
+    prompt: Annotated[str, Field(json_schema_extra={"pattern": f"^{_PLAIN}*[^\\s{_CONTROL}]{_PLAIN}*$"})]
     model: str
-    negative_prompt: str | None = None
+    negative_prompt: Annotated[str | None, Field(json_schema_extra={"pattern": f"^{_PLAIN}*$"})] = None
     width: Int32 | None = None
     height: Int32 | None = None
     steps: Int32 | None = None

@@ -152,6 +152,16 @@ def test_what_a_body_takes_is_shown_as_the_contract_has_it(document):
     }
     assert (fields["count"]["anyOf"][0]["minimum"], fields["count"]["anyOf"][0]["maximum"]) == (1, 4)
     assert fields["width"]["anyOf"][0]["exclusiveMinimum"] == 0
+    paintable, plain = fields["prompt"]["pattern"], fields["negative_prompt"]["pattern"]
+    for text, is_prompt, is_negative in [("a\tb\n", 1, 1), (" ", 0, 1), ("", 0, 1), ("a\0", 0, 0), ("\x7f", 0, 0)]:
+        assert bool(re.search(paintable, text)) == is_prompt
+        assert bool(re.search(plain, text)) == is_negative
+
+
+def test_no_parameter_is_null(document):
+    for name, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            assert "null" not in str(parameter["schema"]), (name, parameter["name"])
 
 
 def test_a_querys_bounds_are_the_contracts(document):
