@@ -6,7 +6,21 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from gateway import auth, errors, events, generation, health, keys, models, page, results
+from gateway import (
+    admin,
+    api_keys,
+    auth,
+    errors,
+    events,
+    export,
+    generation,
+    health,
+    keys,
+    models,
+    page,
+    results,
+    sessions,
+)
 from gateway.clients import Neighbours
 from gateway.conditional import ConditionalMiddleware
 from gateway.document import openapi
@@ -27,7 +41,10 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stopping = asyncio.Event()
         app.state.neighbours = Neighbours(
-            auth=settings.auth_address, generation=settings.generation_address, results=settings.results_address
+            auth=settings.auth_address,
+            generation=settings.generation_address,
+            results=settings.results_address,
+            executor=settings.executor_address,
         )
         app.state.limits = RateLimits(
             settings.redis_url,
@@ -52,7 +69,11 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for module in (auth, generation, events, models, results, keys, health, page, problem_pages):
+    for module in (
+        *(auth, sessions, api_keys, export),
+        *(generation, events, models, results, admin),
+        *(keys, health, page, problem_pages),
+    ):
         app.include_router(module.router)
     for middleware in (ConditionalMiddleware, RateMiddleware, RequestMiddleware):  # the last is the outermost
         app.add_middleware(middleware)

@@ -1,25 +1,30 @@
-"""Accounts and sessions."""
+"""Accounts: registering, signing in and out, and what a person does with the own account."""
 
 from datetime import datetime
 from typing import Literal, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from pydantic import ConfigDict
 
 from gateway.bodies import Answer, Body
 from gateway.clients import CallsDependency
+from gateway.idempotency import REPLAYED, IdempotencyKey, replayed
 from gateway.problems import SIGNED_IN, WITH_BODY, problems
 from gateway.security import signed_in
-from services.runtime.protos import from_timestamp
+from services.runtime.protos import from_enum, from_timestamp
 
-LOGIN_SECONDS = 10.0
-"""Argon2 is slow on purpose, and a busy auth lets logins wait for a core."""
+PASSWORD_SECONDS = 10.0
+"""Argon2 is slow on purpose, and a busy auth lets those who give a password wait for a core."""
+
+DEVICE_LENGTH = 200
+"""Of a session's device, as the contract has it."""
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
 
 class Registration(Body):
+    contract = auth.RegisterRequest
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"username": "lin", "email": "lin@example.com", "password": "correct horse battery"}]
@@ -48,6 +53,27 @@ class RefreshToken(Body):
     refresh_token: str
 
 
+class NewPassword(Body):
+    contract = auth.ChangePasswordRequest
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"current_password": "correct horse battery", "new_password": "staple of the battery"}]
+        }
+    )
+
+    current_password: str
+    new_password: str
+
+
+class Password(Body):
+    """To confirm what cannot be undone."""
+
+    contract = auth.DeleteMeRequest
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "correct horse battery"}]})
+
+    password: str
+
+
 class Changes(Body):
     """Only what is to change."""
 
@@ -61,11 +87,18 @@ class User(Answer):
     id: str
     username: str
     email: str
+    role: Literal["user", "operator"]
     created_at: datetime
 
     @classmethod
     def from_proto(cls, user: auth.User) -> Self:
-        return cls(id=user.id, username=user.username, email=user.email, created_at=from_timestamp(user.create_time))
+        return cls(
+            id=user.id,
+            username=user.username,
+            email=user.email,
+            role=from_enum(auth.Role, user.role),
+            created_at=from_timestamp(user.create_time),
+        )
 
 
 class Tokens(Answer):
@@ -86,19 +119,30 @@ class Tokens(Answer):
         )
 
 
-@router.post("/register", status_code=201, responses=problems(*WITH_BODY, "username_taken", "email_taken"))
-async def register(body: Registration, calls: CallsDependency) -> User:
+@router.post(
+    "/register",
+    status_code=201,
+    responses={
+        201: {"headers": REPLAYED},
+        **problems(*WITH_BODY, "username_taken", "email_taken", "request_id_reused", "too_many_attempts"),
+    },
+)
+async def register(
+    body: Registration, calls: CallsDependency, response: Response, idempotency_key: IdempotencyKey = ""
+) -> User:
     """Create an account. It does not sign in."""
-    request = auth.RegisterRequest(**body.model_dump())
-    answer = await calls.anonymous(calls.auth.Register, request, seconds=LOGIN_SECONDS)
+    request = auth.RegisterRequest(request_id=idempotency_key, **body.model_dump())
+    answer = await calls.anonymous(calls.auth.Register, request, seconds=PASSWORD_SECONDS)
+    response.headers.update(replayed(answer.replayed))
     return User.from_proto(answer.user)
 
 
-@router.post("/login", responses=problems(*WITH_BODY, "bad_credentials"))
-async def login(body: Credentials, calls: CallsDependency) -> Tokens:
+@router.post("/login", responses=problems(*WITH_BODY, "bad_credentials", "too_many_attempts"))
+async def login(body: Credentials, calls: CallsDependency, request: Request) -> Tokens:
     """Open a session."""
-    request = auth.LoginRequest(**body.model_dump())
-    answer = await calls.anonymous(calls.auth.Login, request, seconds=LOGIN_SECONDS)
+    device = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))[:DEVICE_LENGTH]
+    message = auth.LoginRequest(device=device, **body.model_dump())
+    answer = await calls.anonymous(calls.auth.Login, message, seconds=PASSWORD_SECONDS)
     return Tokens.from_proto(answer.tokens)
 
 
@@ -134,3 +178,29 @@ async def update_me(body: Changes, calls: CallsDependency) -> User:
     """Change the caller's account."""
     answer = await calls.unary(calls.auth.UpdateMe, auth.UpdateMeRequest(**body.model_dump(exclude_none=True)))
     return User.from_proto(answer.user)
+
+
+@router.delete(
+    "/me",
+    status_code=204,
+    dependencies=[signed_in],
+    responses=problems(*WITH_BODY, *SIGNED_IN, "wrong_password", "too_many_attempts", "user_not_found"),
+)
+async def delete_me(body: Password, calls: CallsDependency) -> None:
+    """Delete the account with everything in it: tasks, of which the running ones are canceled, pictures, shares and
+    keys. It cannot be undone; `GET /me/export` has all of it before.
+    """
+    request = auth.DeleteMeRequest(password=body.password)
+    await calls.unary(calls.auth.DeleteMe, request, seconds=PASSWORD_SECONDS)
+
+
+@router.post(
+    "/password",
+    status_code=204,
+    dependencies=[signed_in],
+    responses=problems(*WITH_BODY, *SIGNED_IN, "wrong_password", "too_many_attempts", "user_not_found"),
+)
+async def change_password(body: NewPassword, calls: CallsDependency) -> None:
+    """Replace the password. Every other session ends; API keys stay."""
+    request = auth.ChangePasswordRequest(**body.model_dump())
+    await calls.unary(calls.auth.ChangePassword, request, seconds=PASSWORD_SECONDS)

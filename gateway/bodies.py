@@ -95,7 +95,12 @@ def _rules(field: FieldDescriptor) -> dict[str, Any]:
     rules = field.GetOptions().Extensions[validate_pb2.field]
     kind = rules.WhichOneof("type")
     given = getattr(rules, kind).ListFields() if kind else []
-    return {_KEYWORDS[rule.name]: value for rule, value in given if rule.name in _KEYWORDS}
+    # A span's bounds are messages; it is a number of seconds here, with bounds of its own.
+    return {
+        _KEYWORDS[rule.name]: value
+        for rule, value in given
+        if rule.name in _KEYWORDS and not isinstance(value, Message)
+    }
 
 
 class Answer(BaseModel):

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from imagegen.auth.v1 import auth_service_pb2_grpc
+from imagegen.executor.v1 import operator_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2_grpc
 from imagegen.results.v1 import results_service_pb2_grpc
 
@@ -31,10 +32,15 @@ Answered = TypeVar("Answered", bound=Message)
 class Neighbours:
     """The services behind the gateway, one channel each. To be made on the event loop that uses it."""
 
-    def __init__(self, *, auth: str, generation: str, results: str) -> None:
+    def __init__(self, *, auth: str, generation: str, results: str, executor: str) -> None:
         channels = {
             name: aio_channel(at) for name, at in [("auth", auth), ("generation", generation), ("results", results)]
         }
+        # Only operators ask it; whether it is there decides nothing about being ready.
+        self._executor = aio_channel(executor)
+        self.operator: operator_service_pb2_grpc.OperatorServiceAsyncStub = (
+            operator_service_pb2_grpc.OperatorServiceStub(self._executor)
+        )
         self.auth: auth_service_pb2_grpc.AuthServiceAsyncStub = auth_service_pb2_grpc.AuthServiceStub(channels["auth"])
         self.generation: generation_service_pb2_grpc.GenerationServiceAsyncStub = (
             generation_service_pb2_grpc.GenerationServiceStub(channels["generation"])
@@ -59,7 +65,7 @@ class Neighbours:
         return [name for name, good in zip(self._channels, answers, strict=True) if not good]
 
     async def close(self) -> None:
-        for channel in self._channels.values():
+        for channel in (*self._channels.values(), self._executor):
             await channel.close()
 
 
@@ -71,7 +77,8 @@ class Calls:
         self.auth = neighbours.auth
         self.generation = neighbours.generation
         self.results = neighbours.results
-        self._carried = (
+        self.operator = neighbours.operator
+        self.anonymous_metadata: Metadata = (
             ("x-request-id", request_id()),
             ("traceparent", traceparent()),
             ("x-forwarded-for", client_address(request)),
@@ -82,9 +89,9 @@ class Calls:
     def metadata(self) -> Metadata:
         """What the services are told of the client, with its Authorization header if it sent one."""
         if self._authorization is None:
-            return self._carried
+            return self.anonymous_metadata
         # gRPC refuses metadata outside printable ASCII; no good token has any, so the service will refuse it.
-        return (*self._carried, ("authorization", re.sub(r"[^ -~]", "?", self._authorization)))
+        return (*self.anonymous_metadata, ("authorization", re.sub(r"[^ -~]", "?", self._authorization)))
 
     async def unary(
         self,
@@ -108,7 +115,7 @@ class Calls:
 
         Raises grpc.aio.AioRpcError.
         """
-        return await method(message, timeout=seconds, metadata=self._carried)
+        return await method(message, timeout=seconds, metadata=self.anonymous_metadata)
 
 
 CallsDependency = Annotated[Calls, Depends(Calls)]

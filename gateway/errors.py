@@ -108,13 +108,15 @@ async def _request_invalid(request: Request, error: Exception) -> Response:
         if invalid["type"] == "json_invalid":
             return problem(request, "malformed_json", detail=f"{detail}: {invalid['ctx']['error']} at {steps[0]}.")
         if place == "path":  # an id that cannot be one: no such task, no such result
-            return problem(request, steps[0].replace("_id", "_not_found"))
+            return problem(request, _NOT_FOUND.get(steps[0]) or steps[0].replace("_id", "_not_found"))
         if place == "body":
             errors.append(FieldError(pointer=_pointer(steps), detail=detail))
         else:
             errors.append(FieldError.model_validate({_PLACES[place]: steps[0], "detail": detail}))
     return problem(request, "invalid_field", errors=errors)
 
+
+_NOT_FOUND = {"engine_id": "worker_not_found", "owner_id": "user_not_found"}
 
 _PLACES = {"query": "parameter", "header": "header"}
 

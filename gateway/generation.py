@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.generation.v1 import task_pb2
 from pydantic import ConfigDict, Field
@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from gateway.bodies import Answer, Body, Double, Int32, Int64, Moment, NoNul
 from gateway.clients import Calls, CallsDependency
 from gateway.conditional import etag_of, has
+from gateway.idempotency import REPLAYED, IdempotencyKey, replayed
 from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, WITH_BODY, problems
 from gateway.security import signed_in
@@ -23,10 +24,6 @@ from services.runtime.protos import from_enum, to_enum, to_timestamp
 router = APIRouter(prefix="/api/v1/generation", tags=["generation"], dependencies=[signed_in])
 
 _LOCATION = {"description": "The task.", "schema": {"type": "string"}}
-_REPLAYED = {
-    "description": "`true` if an earlier request with this Idempotency-Key made the task.",
-    "schema": {"type": "string"},
-}
 _APPLIED = {"description": "`wait=N`, as far as Prefer was heeded.", "schema": {"type": "string"}}
 
 
@@ -124,9 +121,9 @@ class Suggestions(Answer):
         200: {
             "model": Task | DryRun,
             "description": "With `Prefer: wait`: the task, which has ended. With `dry_run`: what would come of it.",
-            "headers": {"Location": _LOCATION, "Idempotent-Replayed": _REPLAYED, "Preference-Applied": _APPLIED},
+            "headers": {"Location": _LOCATION, **REPLAYED, "Preference-Applied": _APPLIED},
         },
-        202: {"headers": {"Location": _LOCATION, "Idempotent-Replayed": _REPLAYED, "Preference-Applied": _APPLIED}},
+        202: {"headers": {"Location": _LOCATION, **REPLAYED, "Preference-Applied": _APPLIED}},
         **problems(
             *WITH_BODY,
             *SIGNED_IN,
@@ -147,14 +144,7 @@ async def generate(
     dry_run: Annotated[
         bool, Query(description="Only say whether it would be accepted, what it would cost and when it would end.")
     ] = False,
-    idempotency_key: Annotated[
-        str,
-        Header(
-            alias="Idempotency-Key",
-            max_length=128,
-            description="Makes a retry safe: a repeat answers the first one's task.",
-        ),
-    ] = "",
+    idempotency_key: IdempotencyKey = "",
 ) -> Response:
     """Ask for pictures. The task is accepted and painted later: follow its events or read it again."""
     request = generation.CreateTaskRequest(**body.model_dump(exclude_none=True))
@@ -167,9 +157,7 @@ async def generate(
         task = await patience.watch(
             calls, task.id, lambda: _task(calls, origin, task.id), lambda found: found.has_ended, task
         )
-    headers = {"Location": task.links.self_, **patience.headers}
-    if answer.replayed:
-        headers["Idempotent-Replayed"] = "true"
+    headers = {"Location": task.links.self_, **patience.headers, **replayed(answer.replayed)}
     return _json(task, 200 if patience.seconds and task.has_ended else 202, headers)
 
 

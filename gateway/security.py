@@ -3,4 +3,6 @@
 from fastapi import Security
 from fastapi.security import HTTPBearer
 
-signed_in = Security(HTTPBearer(bearerFormat="JWT", auto_error=False, description="The access token of a login."))
+signed_in = Security(
+    HTTPBearer(bearerFormat="JWT", auto_error=False, description="The access token of a login, or an API key.")
+)

@@ -13,6 +13,7 @@ class Settings(BaseSettings):
     auth_address: str = Field(validation_alias="AUTH_ADDRESS")
     generation_address: str = Field(validation_alias="GENERATION_ADDRESS")
     results_address: str = Field(validation_alias="RESULTS_ADDRESS")
+    executor_address: str = Field(validation_alias="EXECUTOR_ADDRESS")
     redis_url: str = Field(validation_alias="REDIS_URL")
 
     rate_limit_per_user: int = Field(600, ge=0)

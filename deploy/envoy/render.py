@@ -19,6 +19,7 @@ def render(
     auth: str,
     generation: str,
     results: str,
+    executor: str,
     gateway: str,
     cors_origins: Sequence[str] = (),
     access_log: bool = False,
@@ -27,9 +28,10 @@ def render(
 
     Args:
         listen: `host:port` of the public door.
-        auth: `host:port`; a name stands for all the addresses that DNS has for it. The next three likewise.
+        auth: `host:port`; a name stands for all the addresses that DNS has for it. The next two likewise.
         generation: as auth.
         results: as auth.
+        executor: as auth; only what is for operators is asked of it.
         gateway: as auth, and speaks HTTP/1.1.
         cors_origins: origins (`https://app.example.org`) whose pages may call; empty allows none.
         access_log: one JSON line per request to standard output.
@@ -39,6 +41,7 @@ def render(
         "auth": auth,
         "generation": generation,
         "results": results,
+        "executor": executor,
         "gateway": gateway,
     }
     values = {
@@ -52,7 +55,7 @@ def render(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write Envoy's configuration to standard output.")
-    for name in ("listen", "auth", "generation", "results", "gateway"):
+    for name in ("listen", "auth", "generation", "results", "executor", "gateway"):
         parser.add_argument(f"--{name}", required=True, metavar="HOST:PORT")
     parser.add_argument("--cors-origin", action="append", default=[], dest="cors_origins", metavar="ORIGIN")
     parser.add_argument("--access-log", action="store_true", help="one JSON line per request to standard output")

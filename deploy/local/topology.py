@@ -25,7 +25,7 @@ _NEEDS = {
     "executor": "EXECUTOR_LISTEN EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR AUTH_ADDRESS REDIS_URL",
     "results": "RESULTS_LISTEN RESULTS_DATABASE_URL RESULTS_STORE_URL RESULTS_SIGNING_KEY AUTH_ADDRESS",
     "worker": "EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR RESULTS_ADDRESS REDIS_URL",
-    "gateway": "GATEWAY_LISTEN AUTH_ADDRESS GENERATION_ADDRESS RESULTS_ADDRESS REDIS_URL",
+    "gateway": "GATEWAY_LISTEN AUTH_ADDRESS GENERATION_ADDRESS RESULTS_ADDRESS EXECUTOR_ADDRESS REDIS_URL",
 }
 _SKETCH_OPTIONS = {"SKETCH_STEP_SECONDS": "--step-seconds", "SKETCH_LOAD_SECONDS": "--load-seconds"}
 
@@ -122,7 +122,7 @@ def _door(at: Installation) -> Iterator[Process]:
     config = at.run / "envoy.yaml"
     content = render(
         listen=at.public,
-        **{name: at.address(name) for name in ("auth", "generation", "results", "gateway")},
+        **{name: at.address(name) for name in ("auth", "generation", "results", "executor", "gateway")},
         cors_origins=at.given.get("ENVOY_CORS_ORIGINS", "").split(),
         access_log=bool(at.given.get("ENVOY_ACCESS_LOG")),
     )

@@ -22,7 +22,7 @@ from deploy.local.watchdog import guarded_group
 from gateway.problems import CODES, title_of
 from tests.deploy.waiting import wait_until
 
-NAMES = ("public", "auth", "generation", "results", "gateway")
+NAMES = ("public", "auth", "generation", "results", "executor", "gateway")
 ORIGIN = "https://app.example.org"
 GREET = "/imagegen.auth.v1.AuthService/Greet"
 WATCH = "/imagegen.generation.v1.GenerationService/Watch"

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import model_pb2, task_pb2
 from imagegen.results.v1 import result_pb2
+from imagegen.runtime.v1 import access_pb2
 
 from gateway.problems import CODES
 
@@ -16,8 +17,30 @@ NOON_TEXT = "2026-06-01T12:00:00.250000Z"
 
 
 def a_user(**fields: Any) -> auth.User:
-    given = {"id": str(uuid4()), "username": "lin", "email": "lin@example.com", "create_time": NOON}
+    given = {
+        "id": str(uuid4()),
+        "username": "lin",
+        "email": "lin@example.com",
+        "create_time": NOON,
+        "role": auth.ROLE_USER,
+    }
     return auth.User(**given | fields)
+
+
+def a_session(**fields: Any) -> auth.Session:
+    given = {"id": str(uuid4()), "device": "curl/8", "create_time": NOON, "last_use_time": NOON, "expire_time": NOON}
+    return auth.Session(**given | fields)
+
+
+def an_api_key(**fields: Any) -> auth.ApiKey:
+    given = {
+        "id": str(uuid4()),
+        "name": "nightly",
+        "scopes": [access_pb2.SCOPE_GENERATE, access_pb2.SCOPE_READ],
+        "prefix": "igk_abcd",
+        "create_time": NOON,
+    }
+    return auth.ApiKey(**given | fields)
 
 
 def a_task(**fields: Any) -> task_pb2.Task:

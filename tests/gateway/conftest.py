@@ -27,7 +27,7 @@ def origin(served) -> Iterator[str]:
 @pytest.fixture
 def behind(served) -> Neighbours:
     """The services behind the gateway, with no answers laid down."""
-    for neighbour in (served[0].auth, served[0].generation, served[0].results):
+    for neighbour in vars(served[0]).values():
         neighbour.reset()
     return served[0]
 

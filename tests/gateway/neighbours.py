@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from imagegen.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
+from imagegen.executor.v1 import operator_service_pb2, operator_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
 from imagegen.results.v1 import results_service_pb2, results_service_pb2_grpc
 
@@ -131,15 +132,17 @@ class Neighbours:
     auth: Neighbour
     generation: Neighbour
     results: Neighbour
+    executor: Neighbour
 
 
 @contextmanager
 def neighbours() -> Iterator[tuple[Neighbours, dict[str, str]]]:
-    """The three stand-ins, serving, and their addresses."""
+    """The four stand-ins, serving, and their addresses."""
     contracts = {
         "auth": (auth_service_pb2, auth_service_pb2_grpc, "AuthService"),
         "generation": (generation_service_pb2, generation_service_pb2_grpc, "GenerationService"),
         "results": (results_service_pb2, results_service_pb2_grpc, "ResultsService"),
+        "executor": (operator_service_pb2, operator_service_pb2_grpc, "OperatorService"),
     }
     made, addresses = {}, {}
     with ExitStack() as stack:

@@ -12,8 +12,8 @@ from tests.gateway.conftest import AUTHORIZATION
 from tests.gateway.gateways import serving
 from tests.gateway.neighbours import Refusal
 
-TASK = a_task()
-PICTURE = a_result()
+TASK = a_task(id="01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21")
+PICTURE = a_result(id="01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d22")
 USER = a_user()
 
 READS = {

@@ -1,0 +1,225 @@
+"""Everything that the services have of a person, as one ZIP that is written while it is read.
+
+Nothing is collected: a page of tasks, a chunk of a picture and the ZIP's directory are all that is held in memory. What
+lasts longer than an access token are the pictures; they are opened by their links, which are kept in a temporary file
+meanwhile. If a service is lost in the middle, the response breaks off before the directory, and no program takes the
+file for a whole one.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from stat import S_IFREG
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
+
+import grpc
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import Response, StreamingResponse
+from imagegen.auth.v1 import auth_service_pb2 as auth
+from imagegen.generation.v1 import generation_service_pb2 as generation
+from imagegen.results.v1 import result_pb2
+from imagegen.results.v1 import results_service_pb2 as results
+from starlette.types import Receive, Scope, Send
+from stream_zip import ZIP_64, ZIP_AUTO, AsyncMemberFile, async_stream_zip
+
+from gateway.api_keys import ApiKey
+from gateway.auth import User
+from gateway.bodies import Answer
+from gateway.clients import Calls, CallsDependency
+from gateway.problems import SIGNED_IN, problems
+from gateway.results import DOWNLOAD_SECONDS
+from gateway.security import signed_in
+from gateway.sessions import Session
+from gateway.tasks import Task
+from services.runtime.errors import reason_of
+from services.runtime.protos import from_timestamp
+
+log = structlog.get_logger()
+
+PAGE = 100
+"""As many as one call lists."""
+
+GONE = {"RESULT_NOT_FOUND", "PICTURE_LOST"}
+"""Why a picture that was listed may be missing: it was deleted since, or the store has lost it."""
+
+router = APIRouter(prefix="/api/v1/auth/me", tags=["auth"], dependencies=[signed_in])
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The account, its sessions, keys, tasks and results as JSON, and every picture.",
+            "headers": {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}},
+        },
+        **problems(*SIGNED_IN, "user_not_found"),
+    },
+)
+async def export_me(calls: CallsDependency) -> Response:
+    """Everything that is kept of the caller, pictures included, as a ZIP. Needs a session: no API key may."""
+    user = (await calls.unary(calls.auth.GetMe, auth.GetMeRequest())).user
+    sessions = (await calls.unary(calls.auth.ListSessions, auth.ListSessionsRequest())).sessions
+    keys = (await calls.unary(calls.auth.ListApiKeys, auth.ListApiKeysRequest())).api_keys
+    now = datetime.now(UTC)
+    account = [
+        ("account.json", _pretty(User.from_proto(user).model_dump(mode="json"))),
+        ("sessions.json", _pretty([Session.from_proto(session).model_dump(mode="json") for session in sessions])),
+        ("api_keys.json", _pretty([ApiKey.from_proto(key).model_dump(mode="json") for key in keys])),
+    ]
+    return _Archive(
+        async_stream_zip(_members(calls, account, now)),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="imagegen-export-{now:%Y-%m-%d}.zip"'},
+    )
+
+
+class _Archive(StreamingResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except grpc.aio.AioRpcError as error:
+            # Too late for a problem: the server cuts the connection of an unfinished response, and the client knows.
+            log.warning("an export broke off", code=error.code().name)
+
+
+async def _members(calls: Calls, account: Sequence[tuple[str, bytes]], now: datetime) -> AsyncIterator[AsyncMemberFile]:
+    def member(name: str, content: AsyncIterator[bytes]) -> AsyncMemberFile:
+        return name, now, S_IFREG | 0o600, ZIP_64, content
+
+    for name, content in account:
+        yield member(name, _whole(content))
+    yield member("tasks.json", _array(_tasks(calls)))
+    missing: list[dict[str, str]] = []
+    with TemporaryFile("w+") as kept:
+        yield member("results.json", _array(_results(calls, kept)))
+        for picture in _Picture.read_all(kept):
+            call = calls.results.DownloadResult(
+                results.DownloadResultRequest(result_id=picture.result_id, link=picture.link),
+                timeout=DOWNLOAD_SECONDS,
+                metadata=calls.anonymous_metadata,
+            )
+            parts = aiter(call)
+            try:
+                await anext(parts)  # the result, before its bytes
+            except grpc.aio.AioRpcError as error:
+                if reason_of(error) not in GONE:
+                    raise
+                missing.append({"file": picture.file, "reason": reason_of(error).lower()})
+                continue
+            # A PNG does not get any smaller.
+            yield (
+                picture.file,
+                picture.created_at,
+                S_IFREG | 0o600,
+                ZIP_AUTO(picture.size_bytes, level=0),
+                _chunks(parts),
+            )
+    if missing:
+        yield member("missing.json", _whole(_pretty(missing)))
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A line of the temporary file."""
+
+    result_id: str
+    file: str
+    created_at: datetime
+    size_bytes: int
+    link: result_pb2.ImageLink
+
+    @classmethod
+    def of(cls, result: result_pb2.Result) -> Self:
+        created_at = from_timestamp(result.create_time)
+        file = f"pictures/{created_at:%Y%m%dT%H%M%SZ}-{result.task_id}-{result.index}.png"
+        return cls(result.id, file, created_at, result.size_bytes, result.image_link)
+
+    def write(self, kept: IO[str]) -> None:
+        fields = self.result_id, self.file, self.created_at.isoformat(), self.size_bytes
+        kept.write(json.dumps([*fields, self.link.expires, self.link.signature]) + "\n")
+
+    @classmethod
+    def read_all(cls, kept: IO[str]) -> Iterator[Self]:
+        kept.seek(0)
+        for line in kept:
+            result_id, file, created_at, size_bytes, expires, signature = json.loads(line)
+            link = result_pb2.ImageLink(expires=expires, signature=signature)
+            yield cls(result_id, file, datetime.fromisoformat(created_at), size_bytes, link)
+
+
+class _Result(Answer):
+    id: str
+    task_id: str
+    index: int
+    file: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+async def _tasks(calls: Calls) -> AsyncIterator[str]:
+    token = ""
+    while True:
+        request = generation.ListTasksRequest(page_size=PAGE, page_token=token)
+        page = await calls.unary(calls.generation.ListTasks, request)
+        for task in page.tasks:
+            shown = Task.from_proto(task, [])
+            yield shown.model_dump_json(exclude={"links", "results", "results_unavailable"})
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _results(calls: Calls, kept: IO[str]) -> AsyncIterator[str]:
+    """Notes where each picture is to be had."""
+    token = ""
+    while True:
+        request = results.ListResultsRequest(page_size=PAGE, page_token=token)
+        page = await calls.unary(calls.results.ListResults, request)
+        for result in page.results:
+            picture = _Picture.of(result)
+            picture.write(kept)
+            shown = _Result(
+                id=result.id,
+                task_id=result.task_id,
+                index=result.index,
+                file=picture.file,
+                width=result.width,
+                height=result.height,
+                size_bytes=result.size_bytes,
+                sha256=result.sha256,
+                created_at=picture.created_at,
+            )
+            yield shown.model_dump_json()
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _chunks(parts: AsyncIterator[results.DownloadResultResponse]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        yield part.chunk
+
+
+async def _array(items: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    """A JSON array, item by item."""
+    before = "[\n"
+    async for item in items:
+        yield f"{before}{item}".encode()
+        before = ",\n"
+    yield b"\n]\n" if before != "[\n" else b"[]\n"
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _pretty(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, indent=2).encode()
