@@ -94,7 +94,9 @@ class Models(Answer):
     models: list[Model]
 
 
-@router.get("", dependencies=[signed_in], responses=problems("token_invalid", "token_expired"))
+@router.get(
+    "", dependencies=[signed_in], responses=problems("token_invalid", "token_expired", "token_revoked", "scope_missing")
+)
 async def list_models(
     calls: CallsDependency,
     response: Response,

@@ -20,7 +20,7 @@ import structlog
 from fastapi import Request
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -44,7 +44,10 @@ VERIFY_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 """Between two requests that try whether Redis is back."""
 
-CONNECTIONS = 8
+TURNS = 8
+"""How many are counted at once. The others wait their turn, and the time they wait is not held against Redis: a burst
+must not look like an outage and pass uncounted.
+"""
 
 COUNTED = ("/api/", "/v1/")
 
@@ -76,10 +79,8 @@ class RateLimits:
     def __init__(self, redis_url: str, verifier: TokenVerifier, *, per_user: int, per_address: int) -> None:
         self._verifier = verifier
         self._quotas = {"user": per_user, "address": per_address}
-        self._pool = BlockingConnectionPool.from_url(
+        self._pool = ConnectionPool.from_url(
             redis_url,
-            max_connections=CONNECTIONS,
-            timeout=REDIS_SECONDS,
             socket_timeout=REDIS_SECONDS,
             socket_connect_timeout=REDIS_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -90,6 +91,7 @@ class RateLimits:
             key_prefix="imagegen:rate",
             connection_pool=self._pool,  # type: ignore[arg-type] # as its docstring says
         )
+        self._turns = asyncio.Semaphore(TURNS)
         self._away_until = 0.0
         self._is_away = False
 
@@ -98,10 +100,15 @@ class RateLimits:
         user_id = await self._user_id(request.headers.get("authorization", ""))
         policy, caller = ("user", user_id) if user_id else ("address", network_of(client_address(request)))
         quota = self._quotas[policy]
-        if not quota or time.monotonic() < self._away_until:
+        if not quota:
             return None
-        item = RateLimitItemPerMinute(quota)
-        key = item.key_for(policy, caller)
+        async with self._turns:
+            return await self._count(policy, caller, quota)
+
+    async def _count(self, policy: str, caller: str, quota: int) -> Standing | None:
+        if time.monotonic() < self._away_until:
+            return None
+        key = RateLimitItemPerMinute(quota).key_for(policy, caller)
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 taken = await self._storage.incr(key, WINDOW_SECONDS)

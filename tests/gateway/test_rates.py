@@ -3,6 +3,8 @@
 import re
 import socket
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -71,6 +73,13 @@ def test_who_has_asked_too_often_is_refused_and_told_when_to_come_back(limited, 
         assert 1 <= int(response.headers["retry-after"]) <= 60
         assert f";r=0;t={response.headers['retry-after']}" in response.headers["ratelimit"]
         assert len(behind.auth.asked) == 5
+
+
+def test_a_burst_passes_no_more_than_its_quota(limited, behind):
+    person = signed_in(user_id=uuid4())
+    with limited() as client, ThreadPoolExecutor(100) as pool:
+        codes = Counter(pool.map(lambda _: client.get(ME, headers=person).status_code, range(500)))
+    assert codes == {200: 5, 429: 495}
 
 
 def test_a_quota_is_a_users_own_from_wherever_the_requests_come(limited):
