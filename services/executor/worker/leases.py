@@ -161,6 +161,6 @@ class LeaseKeeper:
                     hold.stop.set()
 
     def _lose(self, hold: Hold) -> None:
+        """Tell the attempt, which knows whether it has ended just now and may let it be."""
         hold.lost = True
         hold.stop.set()
-        log.warning("lease lost", job_id=str(hold.job.id), epoch=hold.epoch)
