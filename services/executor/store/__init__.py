@@ -4,7 +4,6 @@ from services.executor.store.estimates import add_sample, load_samples
 from services.executor.store.jobs import (
     Promise,
     adoptable,
-    discarded,
     expired,
     get_job,
     get_jobs,
@@ -12,6 +11,7 @@ from services.executor.store.jobs import (
     insert_job,
     keep_promises,
     lock_unless_taken,
+    mark_discarded,
     renew_lease,
     save_job,
     to_discard,
@@ -36,7 +36,6 @@ from services.executor.store.queue import (
 )
 from services.executor.store.tables import metadata
 from services.executor.store.workers import (
-    Orders,
     drain,
     forget_engines,
     held_jobs,
@@ -48,7 +47,6 @@ from services.executor.store.workers import (
 )
 
 __all__ = [
-    "Orders",
     "OwnerLoad",
     "Promise",
     "QueuedJob",
@@ -57,7 +55,6 @@ __all__ = [
     "advance_clock",
     "arrival_clock",
     "busiest_owners",
-    "discarded",
     "drain",
     "expired",
     "forget_engines",
@@ -77,6 +74,7 @@ __all__ = [
     "load_samples",
     "lock_account",
     "lock_unless_taken",
+    "mark_discarded",
     "metadata",
     "owner_load",
     "renew_lease",

@@ -93,7 +93,7 @@ def to_discard(tx: Connection) -> list[Job]:
     return [_job(row) for row in tx.execute(sa.select(jobs).where(jobs.c.discard_pending).limit(100))]
 
 
-def discarded(tx: Connection, job_id: JobId) -> None:
+def mark_discarded(tx: Connection, job_id: JobId) -> None:
     tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(discard_pending=False))
 
 

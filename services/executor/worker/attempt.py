@@ -109,10 +109,13 @@ class Painter:
                 self._runs.leave(job)
 
     def discard(self, job: Job) -> None:
-        """Delete what a job that ended without success has stored. Raises DependencyUnavailable."""
-        self._pictures.discard(job.id, job.owner_id)
-        with self._database.transaction() as tx:
-            store.discarded(tx, job.id)
+        """Delete what a job that ended without success has stored; what is away now leaves it to a later try."""
+        try:
+            self._pictures.discard(job.id, job.owner_id)
+            with self._database.transaction() as tx:
+                store.mark_discarded(tx, job.id)
+        except DependencyUnavailable as error:
+            log.warning("pictures not discarded yet", job_id=str(job.id), error=str(error))
 
     def discard_what_is_left(self) -> None:
         """Delete what jobs that ended without success have stored, where the first try could not.
@@ -122,10 +125,7 @@ class Painter:
         with self._database.transaction() as tx:
             jobs = store.to_discard(tx)
         for job in jobs:
-            try:
-                self.discard(job)
-            except DependencyUnavailable as error:  # the others need not wait for this one
-                log.warning("pictures not discarded yet", job_id=str(job.id), error=str(error))
+            self.discard(job)
 
     def _attempt(self, hold: Hold, narration: Narration) -> Job:
         """Raises LeaseLost."""
@@ -254,10 +254,7 @@ class Painter:
         """What may be done late, or not at all: the end is already committed."""
         self._runs.end(claimed)  # whatever ended the attempt: the engine may paint on
         if ended.discard_pending:
-            try:
-                self.discard(ended)
-            except DependencyUnavailable as error:
-                log.warning("pictures not discarded yet", error=str(error))
+            self.discard(ended)
         if not ended.is_finished:
             self._bell.ring(ended.model)
         if ended.state is State.COMPLETED:
