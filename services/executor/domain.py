@@ -97,6 +97,11 @@ class WorkerNotFound(Exception):
         super().__init__("no worker has this engine id")
 
 
+class OwnerErased(Exception):
+    def __init__(self) -> None:
+        super().__init__("the owner's account has been deleted")
+
+
 class LeaseLost(Exception):
     """The worker no longer holds the job; it must write nothing more."""
 

@@ -33,6 +33,8 @@ EVENTS_KEPT = 20_000
 """About 200 bytes each: 4 MB in Redis and in each server; an hour of 100 busy GPUs at one step a second is more."""
 PREVIEWS_KEPT = 64
 """About 40 kB each. A preview is worth something for a second or two."""
+PREVIEWS_SECONDS = 60
+"""No picture in the making stays longer than this, whether or not newer ones come: its owner may want it gone."""
 PUBLISH_TIMEOUT_SECONDS = 0.5
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
 READ_AT_ONCE = 500
@@ -47,7 +49,11 @@ if not incarnation then
     incarnation = ARGV[1]
     redis.call('SET', KEYS[2], incarnation)
 end
-return redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[2], '*', 'i', incarnation, 'j', ARGV[3], 'e', ARGV[4], 'p', ARGV[5])
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[2], '*', 'i', incarnation, 'j', ARGV[3], 'e', ARGV[4], 'p', ARGV[5])
+if ARGV[6] then
+    redis.call('XTRIM', KEYS[1], 'MINID', (redis.call('TIME')[1] - ARGV[6]) * 1000)
+    redis.call('EXPIRE', KEYS[1], ARGV[6])
+end
 """
 
 
@@ -65,8 +71,10 @@ class Publisher:
         self._resume_at = 0.0
 
     def status(self, job: job_pb2.Job, epoch: int) -> None:
-        """A job changed its state."""
-        self._publish(EVENTS, EVENTS_KEPT, job.id, epoch, pb.WatchJobResponse(status=job))
+        """A job changed its state. The log does not say whose it is: nobody could delete that from it."""
+        message = pb.WatchJobResponse(status=job)
+        message.status.ClearField("owner_id")
+        self._publish(EVENTS, EVENTS_KEPT, job.id, epoch, message)
 
     def progress(self, job_id: JobId, epoch: int, step: int, steps: int) -> None:
         message = pb.WatchJobResponse(progress=job_pb2.Progress(step=step, steps=steps))
@@ -74,17 +82,20 @@ class Publisher:
 
     def preview(self, job_id: JobId, epoch: int, media_type: str, image: bytes) -> None:
         message = pb.WatchJobResponse(preview=pb.Preview(media_type=media_type, image=image))
-        self._publish(PREVIEWS, PREVIEWS_KEPT, str(job_id), epoch, message)
+        self._publish(PREVIEWS, PREVIEWS_KEPT, str(job_id), epoch, message, PREVIEWS_SECONDS)
 
     def close(self) -> None:
         self._redis.close()
 
-    def _publish(self, stream: str, kept: int, job_id: str, epoch: int, message: pb.WatchJobResponse) -> None:
+    def _publish(
+        self, stream: str, kept: int, job_id: str, epoch: int, message: pb.WatchJobResponse, *seconds: int
+    ) -> None:
         if time.monotonic() < self._resume_at:
             return
         try:
             self._append(
-                keys=[stream, INCARNATION], args=[uuid4().hex, kept, job_id, epoch, message.SerializeToString()]
+                keys=[stream, INCARNATION],
+                args=[uuid4().hex, kept, job_id, epoch, message.SerializeToString(), *seconds],
             )
         except redis.RedisError as error:
             self._resume_at = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS

@@ -8,6 +8,7 @@ import structlog
 
 from services.executor.bell import Bell, celery_app
 from services.executor.engine.folder import open_models
+from services.executor.erasing import Eraser
 from services.executor.events import EventLog, Publisher
 from services.executor.expiry import EXPIRY_SECONDS, Expiry
 from services.executor.operators import Operators
@@ -19,8 +20,9 @@ from services.executor.service import Executor
 from services.executor.settings import Pools, QueueSettings, ServerSettings
 from services.executor.sweeping import repeat
 from services.runtime.authority import RemoteAuthority
-from services.runtime.channels import Peer
+from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
+from services.runtime.erasures import Erasures
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier
@@ -54,11 +56,13 @@ async def serve() -> None:
     expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=now)
     operators = Operators(database, ledger, now)
     view = QueueView(database, learning.estimates, lambda: pools.among(folder.models), now)
-    authority = RemoteAuthority(settings.auth_address, Peer(service_identity("executor"), "auth"))
+    auth = Peer(service_identity("executor"), "auth")
+    authority = RemoteAuthority(settings.auth_address, auth)
     verifier = TokenVerifier("executor", process.trusted_services(), authority)
     server = executor_server(executor, operators, view, events, verifier, threads=database.connections)
     stopping = threading.Event()
     repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), EXPIRY_SECONDS, stopping)
+    Erasures(channel(settings.auth_address), auth, Eraser(database, executor.cancel, now).erase).start(stopping)
     following = asyncio.create_task(events.follow())
     try:
         await server.serve(settings.listen)

@@ -57,9 +57,9 @@ class Operators:
             return store.busiest_owners(tx, limit)
 
     def update_owner(self, owner_id: OwnerId, weight: float | None, running_cap: int | None) -> OwnerLoad:
-        """None leaves a value as it is; a cap of 0 removes the owner's own."""
+        """None leaves a value as it is; a cap of 0 removes the owner's own. Raises OwnerErased."""
         with self._database.transaction() as tx:
-            account = store.lock_account(tx, owner_id)
+            account = self._ledger.open_account(tx, owner_id)
             if weight is not None:
                 account = replace(account, weight=weight)
             if running_cap is not None:

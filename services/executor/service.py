@@ -9,6 +9,7 @@ from services.executor.catalogue import Models, check_job
 from services.executor.domain import (
     Job,
     JobId,
+    OwnerErased,
     OwnerId,
     Spec,
     Worker,
@@ -49,7 +50,7 @@ class Executor:
         self._clock = clock
 
     def submit(self, job_id: JobId, owner_id: OwnerId, model_name: str, spec: Spec) -> Job:
-        """Queue a job, once. Raises ModelUnknown, ModelUnavailable or ParameterOutOfRange."""
+        """Queue a job, once. Raises ModelUnknown, ModelUnavailable, ParameterOutOfRange or OwnerErased."""
         now = self._clock()
         models, estimates = self._folder.models, self._estimates()
         with self._database.transaction() as tx:
@@ -67,20 +68,22 @@ class Executor:
         return job
 
     def cancel(self, job_id: JobId, owner_id: OwnerId) -> Job:
-        """Ask a job to stop; one that is not known yet will come back canceled when it is submitted."""
+        """Ask a job to stop; one that is not known yet will come back canceled when it is submitted.
+
+        Of an erased owner that needs no tombstone: the job will not be taken.
+        """
         now = self._clock()
-        with self._database.transaction() as tx:
-            known = store.get_job(tx, job_id, lock=True)
-            if known is None:
-                tombstone = canceled_before_submit(job_id, owner_id, now)
-                if self._ledger.add(tx, tombstone):
-                    job = tombstone
-                else:
-                    known = store.get_job(tx, job_id, lock=True)
-                    assert known is not None
-            if known is not None:
-                job = known.request_cancel(now)
-                self._ledger.save(tx, known, job, now)
+        tombstone = canceled_before_submit(job_id, owner_id, now)
+        try:
+            with self._database.transaction() as tx:
+                known = store.get_job(tx, job_id, lock=True)
+                if known is None and not self._ledger.add(tx, tombstone):
+                    known = _still_there(store.get_job(tx, job_id, lock=True))
+                job = known.request_cancel(now) if known else tombstone
+                if known:
+                    self._ledger.save(tx, known, job, now)
+        except OwnerErased:
+            return tombstone
         if job != known:
             self._publisher.status(job_to_proto(job), job.lease_epoch)
         return job
@@ -98,6 +101,11 @@ class Executor:
 
     def _existing(self, job_id: JobId) -> Job:
         with self._database.transaction() as tx:
-            job = store.get_job(tx, job_id)
-        assert job is not None, "a job is never deleted"
-        return job
+            return _still_there(store.get_job(tx, job_id))
+
+
+def _still_there(job: Job | None) -> Job:
+    """A job that was there a moment ago: only an erasure deletes any. Raises OwnerErased."""
+    if job is None:
+        raise OwnerErased
+    return job

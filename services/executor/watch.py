@@ -88,12 +88,14 @@ class JobWatch:
                 yield pb.WatchJobResponse(cursor=self._log.cursor(entry.position), progress=entry.message.progress)
 
     async def _new_in_database(self) -> list[pb.WatchJobResponse]:
-        """A change whose event was lost. A database that is away has nothing new."""
+        """A change whose event was lost. A database that is away has nothing new. Raises JobNotFound if it is gone."""
         try:
             job = await asyncio.to_thread(self._read_job, self._job_id)
         except DependencyUnavailable:
             return []
-        if job is None or job.version <= self._version:
+        if job is None:
+            raise JobNotFound
+        if job.version <= self._version:
             return []
         self._looked_up = job.version
         return [self._status(job)]

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from sqlalchemy import Connection
 
 from services.executor import store
-from services.executor.domain import Job, NotClaimable
+from services.executor.domain import Job, NotClaimable, OwnerErased, OwnerId
 from services.executor.scheduling.fairshare import Account
 
 
@@ -27,11 +27,11 @@ class Ledger:
         self._running_cap = running_cap
 
     def add(self, tx: Connection, job: Job) -> bool:
-        """Write a new job. False if the id is there already."""
+        """Write a new job. False if the id is there already. Raises OwnerErased."""
         if not store.insert_job(tx, job):
             return False
+        account = self.open_account(tx, job.owner_id)
         if job.is_waiting:
-            account = store.lock_account(tx, job.owner_id)
             if not store.has_waiting(tx, job.owner_id):
                 account = account.arrive(store.arrival_clock(tx, job.model))
             self._save(tx, account, job.model)
@@ -61,6 +61,13 @@ class Ledger:
             account = account.settle(before.cost, _seconds_used(before, now))
         store.save_job(tx, before, after)
         self._save(tx, account, after.model)
+
+    def open_account(self, tx: Connection, owner_id: OwnerId) -> Account:
+        """The owner's account, locked, to write something new for the owner. Raises OwnerErased."""
+        account = store.lock_account(tx, owner_id)
+        if store.is_erased(tx, owner_id):
+            raise OwnerErased
+        return account
 
     def save_account(self, tx: Connection, account: Account) -> None:
         """Write an account that this transaction has locked."""

@@ -1,5 +1,12 @@
 """Every SQL statement of the executor."""
 
+from services.executor.store.erased import (
+    delete_account,
+    delete_ended_jobs,
+    is_erased,
+    not_canceled_of,
+    remember_erased,
+)
 from services.executor.store.estimates import add_sample, load_samples
 from services.executor.store.jobs import (
     Promise,
@@ -55,6 +62,8 @@ __all__ = [
     "advance_clock",
     "arrival_clock",
     "busiest_owners",
+    "delete_account",
+    "delete_ended_jobs",
     "drain",
     "expired",
     "forget_engines",
@@ -69,6 +78,7 @@ __all__ = [
     "idle_workers",
     "insert_job",
     "is_drained",
+    "is_erased",
     "keep_promises",
     "list_workers",
     "load_samples",
@@ -76,7 +86,9 @@ __all__ = [
     "lock_unless_taken",
     "mark_discarded",
     "metadata",
+    "not_canceled_of",
     "owner_load",
+    "remember_erased",
     "renew_lease",
     "resume",
     "save_account",

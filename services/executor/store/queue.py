@@ -54,10 +54,8 @@ _HEADS = _heads()
 
 def lock_account(tx: Connection, owner_id: OwnerId) -> Account:
     """The owner's account, locked; made if need be. Lock a job before its owner, never after."""
-    row = tx.execute(_ACCOUNT, {"owner_id": owner_id}).first()
-    if row is None:
+    while (row := tx.execute(_ACCOUNT, {"owner_id": owner_id}).first()) is None:  # an erasure may be between the two
         tx.execute(pg.insert(owners).values(id=owner_id, vtime=0).on_conflict_do_nothing())
-        row = tx.execute(_ACCOUNT, {"owner_id": owner_id}).one()
     return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap)
 
 

@@ -53,6 +53,7 @@ sa.Index("jobs_to_discard", jobs.c.id, postgresql_where=jobs.c.discard_pending)
 sa.Index("jobs_unfinished", jobs.c.id, postgresql_where=jobs.c.finished_at.is_(None))
 sa.Index("jobs_held_by_engine", jobs.c.engine_id, postgresql_where=jobs.c.engine_id.is_not(None))
 sa.Index("jobs_held_of_owner", jobs.c.owner_id, postgresql_where=jobs.c.engine_id.is_not(None))
+sa.Index("jobs_of_owner", jobs.c.owner_id)
 
 owners = sa.Table(
     "owners",
@@ -61,6 +62,13 @@ owners = sa.Table(
     sa.Column("vtime", sa.Double, nullable=False),
     sa.Column("weight", sa.Double, nullable=False, server_default="1"),
     sa.Column("running_cap", sa.Integer),
+)
+
+erased_owners = sa.Table(
+    "erased_owners",
+    metadata,
+    sa.Column("owner_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("erased_at", _moment, nullable=False),
 )
 
 lanes = sa.Table(

@@ -224,7 +224,8 @@ class Painter:
     def _apply(self, hold: Hold, event: Event) -> Job:
         with self._database.transaction() as tx:
             before = store.get_job(tx, hold.job.id, lock=True)
-            assert before is not None, "a job is never deleted"
+            if before is None:  # others ended it, and its owner has been erased since
+                raise LeaseLost
             job = event(before)
             self._ledger.save(tx, before, job, self._clock())
         if job.version != before.version:
