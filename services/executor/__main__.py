@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from services.executor.commands import models, owners, workers
+from services.executor.commands import models, owners, queues, workers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,7 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m services.executor", description="What an operator asks of the executor."
     )
     nouns = parser.add_subparsers(title="nouns", required=True, metavar="NOUN")
-    for noun in (models, workers, owners):
+    for noun in (models, workers, queues, owners):
         noun.register(nouns)
     options = parser.parse_args(arguments)
     return int(options.run(options))

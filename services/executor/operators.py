@@ -1,4 +1,4 @@
-"""What the executor does for who runs the GPUs: show workers, drain and resume them, weigh owners."""
+"""What the executor does for who runs the GPUs: show workers and queues, drain and resume workers, weigh owners."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from datetime import datetime
 from services.executor import store
 from services.executor.domain import EngineId, JobId, OwnerId, Worker, WorkerNotFound
 from services.executor.scheduling.ledger import Ledger
-from services.executor.store import OwnerLoad
+from services.executor.store import OwnerLoad, QueueLoad
 from services.runtime.database import Database
 
 
@@ -51,6 +51,10 @@ class Operators:
             if worker is None:
                 raise WorkerNotFound
             return WorkerReport(worker, store.held_jobs(tx).get(engine_id, []), now)
+
+    def queues(self) -> list[QueueLoad]:
+        with self._database.transaction() as tx:
+            return store.queues(tx, self._clock())
 
     def owners(self, limit: int) -> list[OwnerLoad]:
         with self._database.transaction() as tx:

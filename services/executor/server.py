@@ -29,7 +29,7 @@ from services.executor.messages import job_to_proto, spec_from_proto
 from services.executor.operators import Operators, WorkerReport
 from services.executor.scheduling.queue_view import QueueView
 from services.executor.service import Executor
-from services.executor.store import OwnerLoad
+from services.executor.store import OwnerLoad, QueueLoad
 from services.executor.watch import JobWatch, watch_transitions
 from services.runtime.errors import ErrorTable
 from services.runtime.protos import to_enum, to_timestamp
@@ -138,6 +138,9 @@ class OperatorServicer(operator_service_pb2_grpc.OperatorServiceServicer):
             worker=_worker(self._operators.resume(EngineId(UUID(request.engine_id))))
         )
 
+    def ListQueues(self, request: operator_pb.ListQueuesRequest, context: Any) -> operator_pb.ListQueuesResponse:
+        return operator_pb.ListQueuesResponse(queues=map(_queue, self._operators.queues()))
+
     def ListOwners(self, request: operator_pb.ListOwnersRequest, context: Any) -> operator_pb.ListOwnersResponse:
         return operator_pb.ListOwnersResponse(
             owners=map(_owner, self._operators.owners(request.page_size or DEFAULT_OWNERS))
@@ -181,6 +184,15 @@ def _state(report: WorkerReport) -> str:
         case Standing.DRAINED:
             return "draining" if is_busy else "drained"
     return standing
+
+
+def _queue(load: QueueLoad) -> operator_pb.Queue:
+    queue = operator_pb.Queue(
+        model=load.model, waiting_jobs=load.waiting, running_jobs=load.running, backlog_seconds=load.backlog
+    )
+    if load.oldest_wait is not None:
+        queue.oldest_wait.FromTimedelta(load.oldest_wait)
+    return queue
 
 
 def _owner(load: OwnerLoad) -> worker_pb2.Owner:

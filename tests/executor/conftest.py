@@ -23,6 +23,7 @@ from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import MODELS, Pools
 from services.runtime.database import Database
+from services.runtime.tokens import Authority
 from tests.executor.builders import ENGINE
 from tests.executor.worker_process import RememberingStore, remembering_results
 from tests.identities import verifier
@@ -86,6 +87,7 @@ def serving(
     pools: str = "",
     running_cap: int | None = None,
     folder: ModelFolder = FOLDER,
+    authority: Authority | None = None,
 ) -> Iterator[RunningExecutor]:
     """One replica of the server."""
     now = Clock()
@@ -104,7 +106,9 @@ def serving(
     view = QueueView(database, learning.estimates, lambda: Pools(pools).among(folder.models), now)
     log = EventLog(redis_url)
     operators = Operators(database, ledger, now)
-    server = executor_server(executor, operators, view, log, verifier("executor"), threads=database.connections)
+    server = executor_server(
+        executor, operators, view, log, verifier("executor", authority), threads=database.connections
+    )
     with running(server, log.follow()) as address, grpc.insecure_channel(address) as channel:
         yield RunningExecutor(
             address,

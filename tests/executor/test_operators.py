@@ -13,9 +13,10 @@ from services.executor import store
 from services.executor.__main__ import main
 from services.executor.domain import EngineId, OwnerId
 from tests.executor.builders import ENGINE
-from tests.executor.test_server import GENERATION, a_submit, claim, read, submit
+from tests.executor.conftest import FOLDER, serving
+from tests.executor.test_server import GENERATION, a_submit, change, claim, read, submit
 from tests.grpc_errors import reason
-from tests.identities import as_person, as_service, seed
+from tests.identities import TestAuthority, access_token, as_person, as_service, seed
 
 OPERATOR = as_service("operator", "executor")
 
@@ -39,11 +40,85 @@ def update_owner(executor, owner_id, **changes):
     return executor.operators.UpdateOwner(request, metadata=OPERATOR, timeout=5).owner
 
 
-@pytest.mark.parametrize("metadata", [(), as_person(), as_service("generation", "executor")])
-def test_only_the_operator_has_this_door(executor, metadata):
-    with pytest.raises(grpc.RpcError) as caught:
-        executor.operators.ListWorkers(pb.ListWorkersRequest(), metadata=metadata)
-    assert caught.value.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+METHODS = pb.DESCRIPTOR.services_by_name["OperatorService"].methods_by_name
+REQUESTS = {
+    "ListWorkers": pb.ListWorkersRequest(),
+    "DrainWorker": pb.DrainWorkerRequest(engine_id=str(ENGINE)),
+    "ResumeWorker": pb.ResumeWorkerRequest(engine_id=str(ENGINE)),
+    "ListQueues": pb.ListQueuesRequest(),
+    "ListOwners": pb.ListOwnersRequest(),
+    "UpdateOwner": pb.UpdateOwnerRequest(owner_id=str(uuid4()), weight=2),
+}
+SESSION, REVOKED, ADMIN_KEY, READ_KEY, USERS_KEY = uuid4(), uuid4(), "igk_admin", "igk_read", "igk_users"
+
+
+@pytest.fixture
+def executor_with_people(database, redis_url, register_worker):
+    """Knows an operator's keys with two scopes and a user's with all, and that one session has been ended."""
+    register_worker("sd15")
+    authority = TestAuthority()
+    authority.revocations.add({REVOKED: datetime.now(UTC) + timedelta(hours=1)})
+    authority.keys = {
+        ADMIN_KEY: access_token(role="operator", scope="read admin"),
+        READ_KEY: access_token(role="operator", scope="read"),
+        USERS_KEY: access_token(scope="generate read share admin"),
+    }
+    with serving(database, redis_url, authority=authority) as running:
+        yield running
+
+
+def call(executor, method, metadata):
+    return getattr(executor.operators, method)(REQUESTS[method], metadata=metadata, timeout=5)
+
+
+def with_key(api_key):
+    return (("authorization", f"Bearer {api_key}"),)
+
+
+def test_every_call_of_this_door_is_tried():
+    assert set(REQUESTS) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [OPERATOR, as_person(role="operator", sid=SESSION), with_key(ADMIN_KEY)],
+    ids=["service", "session", "API key"],
+)
+def test_an_operator_has_this_door(executor_with_people, metadata):
+    for method in REQUESTS:
+        call(executor_with_people, method, metadata)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "expected"),
+    [
+        ((), grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING"),
+        (as_person(role="operator", expires_in=-60), grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED"),
+        (as_person(role="operator", sid=REVOKED), grpc.StatusCode.UNAUTHENTICATED, "TOKEN_REVOKED"),
+        (as_person(role="operator", audience="elsewhere"), grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (with_key("igk_unknown"), grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (with_key(READ_KEY), grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING"),
+        (with_key(USERS_KEY), grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"),
+        (as_person(), grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"),
+        (as_service("generation", "executor"), grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"),
+    ],
+    ids=[
+        "anonymous",
+        "expired",
+        "revoked",
+        "wrong audience",
+        "unknown key",
+        "key without the scope",
+        "key of a user",
+        "user",
+        "service",
+    ],
+)
+def test_nobody_else_has_this_door(executor_with_people, metadata, code, expected):
+    for method in REQUESTS:
+        with pytest.raises(grpc.RpcError) as caught:
+            call(executor_with_people, method, metadata)
+        assert (caught.value.code(), reason(caught.value)) == (code, expected)
 
 
 def test_a_worker_is_shown_as_it_reported_itself(executor, register_worker):
@@ -139,6 +214,40 @@ def test_an_owner_can_be_weighed_before_the_first_job(executor, register_worker)
         assert store.lock_account(tx, owner_id).weight == 3
 
 
+def queues(executor):
+    return executor.operators.ListQueues(pb.ListQueuesRequest(), metadata=OPERATOR, timeout=5).queues
+
+
+def test_queues_tell_of_each_model_what_waits_and_what_is_painted(executor, register_worker):
+    register_worker("sd15", "sdxl")
+    assert not queues(executor)
+    submit(executor, model="sdxl", width=1024, height=1024, steps=25)
+    held, done, canceled, *_ = [submit(executor) for _ in range(5)]
+    for job in (held, done):
+        claim(executor, job.id)
+    change(executor, done.id, lambda job: job.complete(1, datetime.now(UTC)))
+    cancel = executor_pb.CancelJobRequest(job_id=canceled.id, owner_id=canceled.owner_id)
+    executor.stub.CancelJob(cancel, metadata=GENERATION, timeout=5)
+    executor.clock.ahead += timedelta(minutes=10)
+    sd15, sdxl = queues(executor)
+    assert [(queue.model, queue.waiting_jobs, queue.running_jobs) for queue in (sd15, sdxl)] == [
+        ("sd15", 2, 1),
+        ("sdxl", 1, 0),
+    ]
+    hints = FOLDER.models
+    assert sd15.backlog_seconds == pytest.approx(2 * hints["sd15"].cost_seconds)
+    assert sdxl.backlog_seconds == pytest.approx(hints["sdxl"].cost_seconds)
+    assert 600 <= sd15.oldest_wait.ToSeconds() < 660
+
+
+def test_a_queue_in_which_nothing_waits_has_no_oldest_job(executor, register_worker):
+    register_worker("sd15")
+    claim(executor, submit(executor).id)
+    [queue] = queues(executor)
+    assert (queue.waiting_jobs, queue.running_jobs, queue.backlog_seconds) == (0, 1, 0)
+    assert not queue.HasField("oldest_wait")
+
+
 @pytest.mark.parametrize("changes", [{"weight": 0}, {"weight": float("nan")}, {"weight": 1e9}, {"running_cap": -1}])
 def test_a_share_that_makes_no_sense_is_refused(executor, changes):
     with pytest.raises(grpc.RpcError) as caught:
@@ -167,6 +276,15 @@ def test_the_command_line_lists_drains_and_resumes(executor, register_worker, co
     assert "sdxl lacks checkpoints/x.safetensors" in text
     assert command("workers", "drain", str(ENGINE)[:8])[1].endswith(f"{ENGINE} is drained.\n")
     assert command("workers", "resume", str(ENGINE))[1].endswith(f"{ENGINE} is idle.\n")
+
+
+def test_the_command_line_lists_queues(executor, register_worker, command):
+    register_worker("sd15")
+    assert command("queues", "list")[1].endswith("Nothing waits, and nothing is painted.\n")
+    submit(executor)
+    code, text = command("queues", "list")
+    assert code == 0
+    assert text.splitlines()[-1].split() == ["sd15", "1", "0", "2", "s", "0", "s"]
 
 
 def test_the_command_line_shows_and_sets_owners(executor, register_worker, command):

@@ -26,6 +26,7 @@ from services.executor.store.jobs import (
 from services.executor.store.queue import (
     OwnerLoad,
     QueuedJob,
+    QueueLoad,
     advance_clock,
     arrival_clock,
     busiest_owners,
@@ -35,6 +36,7 @@ from services.executor.store.queue import (
     held_of,
     lock_account,
     owner_load,
+    queues,
     save_account,
     unfinished,
     unknown_models,
@@ -56,6 +58,7 @@ from services.executor.store.workers import (
 __all__ = [
     "OwnerLoad",
     "Promise",
+    "QueueLoad",
     "QueuedJob",
     "add_sample",
     "adoptable",
@@ -88,6 +91,7 @@ __all__ = [
     "metadata",
     "not_canceled_of",
     "owner_load",
+    "queues",
     "remember_erased",
     "renew_lease",
     "resume",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -217,6 +217,40 @@ def unfinished(tx: Connection) -> list[QueuedJob]:
             bool(row.is_capped),
             row.has_promise,
         )
+        for row in tx.execute(query)
+    ]
+
+
+@dataclass(frozen=True)
+class QueueLoad:
+    """The unfinished jobs for a model: how many wait and are held by workers, what the waiting ones will probably
+    take in GPU-seconds, and how long the first of them has waited.
+    """
+
+    model: str
+    waiting: int
+    running: int
+    backlog: float
+    oldest_wait: timedelta | None
+
+
+def queues(tx: Connection, now: datetime) -> list[QueueLoad]:
+    """Of every model with unfinished jobs, in order of its name. Reads all of these jobs once."""
+    is_waiting = jobs.c.engine_id.is_(None)
+    query = (
+        sa.select(
+            jobs.c.model,
+            sa.func.count().filter(is_waiting).label("waiting"),
+            sa.func.count().filter(~is_waiting).label("running"),
+            sa.func.coalesce(sa.func.sum(jobs.c.cost).filter(is_waiting), 0.0).label("backlog"),
+            sa.func.min(jobs.c.created_at).filter(is_waiting).label("oldest_at"),
+        )
+        .where(jobs.c.finished_at.is_(None))
+        .group_by(jobs.c.model)
+        .order_by(jobs.c.model)
+    )
+    return [
+        QueueLoad(row.model, row.waiting, row.running, row.backlog, row.oldest_at and now - row.oldest_at)
         for row in tx.execute(query)
     ]
 
