@@ -27,7 +27,7 @@ from services.executor.domain import (
 from services.executor.events import EventLog
 from services.executor.messages import job_to_proto, spec_from_proto
 from services.executor.operators import Operators, WorkerReport
-from services.executor.scheduling.queue_view import QueueView
+from services.executor.scheduling.queue_view import Outlook, QueueView
 from services.executor.service import Executor
 from services.executor.store import OwnerLoad, QueueLoad
 from services.executor.watch import JobWatch, watch_transitions
@@ -88,6 +88,16 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
             spec_from_proto(request.spec),
         )
         return pb.SubmitJobResponse(job=self._shown(job))
+
+    def EstimateJob(self, request: pb.EstimateJobRequest, context: Any) -> pb.EstimateJobResponse:
+        spec = spec_from_proto(request.spec)
+        quote = self._executor.quote(OwnerId(UUID(request.owner_id)), request.model, spec)
+        outlook = Outlook()  # of what the owner's running cap would hold back: it shows no end either
+        if quote.start is not None:
+            outlook = self._queue.outlook_of_newcomer(request.model, spec.work, quote.start)
+        return pb.EstimateJobResponse(
+            gpu_seconds=quote.gpu_seconds, p50_time=to_timestamp(outlook.p50), p90_time=to_timestamp(outlook.p90)
+        )
 
     def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
         job = self._executor.cancel(JobId(UUID(request.job_id)), OwnerId(UUID(request.owner_id)))

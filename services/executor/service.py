@@ -1,7 +1,10 @@
-"""What the executor does for generation: take jobs, cancel them, tell how they stand."""
+"""What the executor does for generation: take jobs, quote and cancel them, tell how they stand."""
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy import Connection
 
 from services.executor import store
 from services.executor.bell import Bell
@@ -23,6 +26,16 @@ from services.executor.scheduling.ledger import Ledger
 from services.executor.settings import Pools
 from services.runtime.database import Database
 from services.runtime.requests import request_id
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a job's owner would be charged, in GPU-seconds, and the virtual time at which fair share would start it;
+    None if the owner's running cap would hold it back.
+    """
+
+    gpu_seconds: float
+    start: float | None
 
 
 class Executor:
@@ -56,8 +69,7 @@ class Executor:
         with self._database.transaction() as tx:
             if known := store.get_job(tx, job_id):
                 return known
-            workers, pools = store.list_workers(tx, now), self._pools.among(models)
-            check_job(models, model_name, spec, workers=workers, pools=pools, now=now)
+            self._check(tx, models, model_name, spec, now)
             cost = estimates.run(model_name, None, spec.work).p50
             job = Job(job_id, owner_id, model_name, spec, now, origin=request_id(), cost=cost)
             inserted = self._ledger.add(tx, job)
@@ -66,6 +78,16 @@ class Executor:
         self._publisher.status(job_to_proto(job), job.lease_epoch)
         self._bell.ring(job.model)
         return job
+
+    def quote(self, owner_id: OwnerId, model_name: str, spec: Spec) -> Quote:
+        """Of a job that would be submitted now. Raises as `submit` does, and writes nothing."""
+        models, estimates = self._folder.models, self._estimates()
+        with self._database.transaction() as tx:
+            self._check(tx, models, model_name, spec, self._clock())
+            if store.is_erased(tx, owner_id):
+                raise OwnerErased
+            start = self._ledger.start_of_newcomer(tx, owner_id, model_name)
+        return Quote(estimates.run(model_name, None, spec.work).p50, start)
 
     def cancel(self, job_id: JobId, owner_id: OwnerId) -> Job:
         """Ask a job to stop; one that is not known yet will come back canceled when it is submitted.
@@ -98,6 +120,11 @@ class Executor:
         with self._database.transaction() as tx:
             now = self._clock()
             return models, store.list_workers(tx, now), self._pools.among(models), now
+
+    def _check(self, tx: Connection, models: Models, model_name: str, spec: Spec, now: datetime) -> None:
+        """Raises ModelUnknown, ModelUnavailable or ParameterOutOfRange."""
+        workers, pools = store.list_workers(tx, now), self._pools.among(models)
+        check_job(models, model_name, spec, workers=workers, pools=pools, now=now)
 
     def _existing(self, job_id: JobId) -> Job:
         with self._database.transaction() as tx:

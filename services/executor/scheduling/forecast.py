@@ -6,7 +6,7 @@ forecast would see a load wherever two models alternate in the queue.
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.executor.domain import EngineId, JobId
@@ -68,11 +68,18 @@ class Forecast:
 def forecast(
     seats: Sequence[Seat], held: Iterable[Held], waiting: Iterable[Waiting], estimates: Estimates
 ) -> dict[JobId, Forecast]:
-    """Every held job, and every waiting one that a seat can paint; `waiting` in the order of its starts.
+    """What `play` tells of every job."""
+    return dict(play(seats, held, waiting, estimates))
+
+
+def play(
+    seats: Sequence[Seat], held: Iterable[Held], waiting: Iterable[Waiting], estimates: Estimates
+) -> Iterator[tuple[JobId, Forecast]]:
+    """Every held job, and then every waiting one that a seat can paint, as they begin; `waiting` in the order of its
+    starts.
 
     Held jobs of one engine come in the order in which it will paint them.
     """
-    told: dict[JobId, Forecast] = {}
     free_at = {seat.engine_id: 0.0 for seat in seats}
     loaded = {seat.engine_id: seat.loaded for seat in seats}
     for item in held:
@@ -84,7 +91,7 @@ def forecast(
         p50, p90 = run.p50 + (load.p50 if load else 0.0), run.p90 + (load.p90 if load else 0.0)
         remaining = max(p50 - elapsed, LEAST_REMAINING * p50)
         latest = max(p90 - elapsed, remaining)
-        told[job.job_id] = Forecast(0, before + remaining, before + remaining, before + latest)
+        yield job.job_id, Forecast(0, before + remaining, before + remaining, before + latest)
         if engine_id in free_at:
             free_at[engine_id] = before + remaining
             loaded[engine_id] = job.model
@@ -109,8 +116,7 @@ def forecast(
         places[neighbourhood[job.model]] += 1
         position = places[neighbourhood[job.model]]
         off = estimates.finish(position)
-        told[job.job_id] = Forecast(position, raw, raw * off.p50, raw * max(off.p50, off.p90))
-    return told
+        yield job.job_id, Forecast(position, raw, raw * off.p50, raw * max(off.p50, off.p90))
 
 
 class _Table:

@@ -62,6 +62,19 @@ class Ledger:
         store.save_job(tx, before, after)
         self._save(tx, account, after.model)
 
+    def start_of_newcomer(self, tx: Connection, owner_id: OwnerId, model: str) -> float | None:
+        """The virtual time at which fair share would start a job that the owner added now; None if the owner's
+        running cap would hold it back. Writes nothing.
+        """
+        account = store.get_account(tx, owner_id)
+        cap = self._cap(account)
+        if cap is not None and store.held_of(tx, owner_id) >= cap:
+            return None
+        before_own = store.waiting_cost_of(tx, owner_id)
+        if before_own is None:
+            return account.arrive(store.arrival_clock(tx, model)).vtime
+        return account.vtime + before_own / account.weight
+
     def open_account(self, tx: Connection, owner_id: OwnerId) -> Account:
         """The owner's account, locked, to write something new for the owner. Raises OwnerErased."""
         account = store.lock_account(tx, owner_id)

@@ -1,17 +1,21 @@
 """The queue as people see it: each unfinished job's place, why it waits, and when it will have ended."""
 
+import sys
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
+from uuid import uuid4
 
 import structlog
 
 from services.executor import store
 from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
 from services.executor.scheduling.estimates import Estimates
-from services.executor.scheduling.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast
+from services.executor.scheduling.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast, play
 from services.executor.store import Promise, QueuedJob
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
@@ -27,6 +31,9 @@ MOST_EFFORT = 0.2
 PROMISES = 500
 """First forecasts written down with one look; later ones follow with the next."""
 
+LAST = sys.maxsize
+"""The queue number of whoever has none yet."""
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -36,6 +43,18 @@ class Outlook:
     reason: WaitingReason = WaitingReason.QUEUED
     p50: datetime | None = None
     p90: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The queue as it was at one moment: what was seen, and what follows for each job."""
+
+    at: datetime
+    workers: list[Worker]
+    outlooks: dict[JobId, Outlook]
+    seats: list[Seat]
+    held: list[Held]
+    waiting: list[Waiting]
 
 
 class QueueView:
@@ -54,13 +73,32 @@ class QueueView:
         self._clock = clock
         self._looking = threading.Lock()
         self._look_again_at = 0.0
-        self._seen: tuple[list[Worker], dict[JobId, Outlook]] = [], {}
+        self._seen = _Look(clock(), [], {}, [], [], [])
 
     def outlook(self, job: Job) -> Outlook:
         """Of an unfinished job, as it was within the last second, or for a very long queue within a few.
 
-        One that came since has no place yet. While one caller looks, the others are answered from the view before.
+        One that came since has no place yet.
         """
+        seen = self._seen_lately()
+        return seen.outlooks.get(job.id) or Outlook(reason=self._reason(seen, job.model))
+
+    def outlook_of_newcomer(self, model: str, work: float, start: float) -> Outlook:
+        """How a job would stand that came now, with `start` as in `Waiting`."""
+        seen = self._seen_lately()
+        newcomer = Waiting(Unfinished(JobId(uuid4()), model, work), start, LAST)
+        place = bisect_right(seen.waiting, start, key=lambda one: one.start)
+        waiting = chain(seen.waiting[:place], [newcomer], seen.waiting[place:])
+        for job_id, told in play(seen.seats, seen.held, waiting, self._estimates()):
+            if job_id == newcomer.job.job_id:
+                return _told(told, WaitingReason.QUEUED, seen.at)
+        return Outlook(reason=self._reason(seen, model))
+
+    def _reason(self, seen: _Look, model: str) -> WaitingReason:
+        return waiting_reason(model, seen.workers, self._pools(), self._clock())
+
+    def _seen_lately(self) -> _Look:
+        """While one caller looks, the others are answered from the view before."""
         if time.monotonic() >= self._look_again_at and self._looking.acquire(blocking=False):
             began = time.monotonic()
             try:
@@ -71,16 +109,18 @@ class QueueView:
                 ended = time.monotonic()
                 self._look_again_at = max(began + LEAST_AGE_SECONDS, ended + (ended - began) / MOST_EFFORT)
                 self._looking.release()
-        workers, outlooks = self._seen
-        seen = outlooks.get(job.id)
-        return seen or Outlook(reason=waiting_reason(job.model, workers, self._pools(), self._clock()))
+        return self._seen
 
-    def _look(self) -> tuple[list[Worker], dict[JobId, Outlook]]:
+    def _look(self) -> _Look:
         with self._database.transaction() as tx:
             now = self._clock()
             workers = store.list_workers(tx, now)
             queued = store.unfinished(tx)
-        forecasts = _forecasts(queued, workers, self._estimates(), now)
+        held, waiting = _held(queued, now), _waiting(queued)
+        seats = [
+            Seat(worker.engine_id, worker.models, worker.loaded_model) for worker in workers if worker.is_able(now)
+        ]
+        forecasts = forecast(seats, held, waiting, self._estimates())
         promises = [
             Promise(job.job_id, told.position, told.raw, now)
             for job in queued
@@ -92,13 +132,11 @@ class QueueView:
         reasons = {model: waiting_reason(model, workers, self._pools(), now) for model in {job.model for job in queued}}
         loading = {worker.engine_id for worker in workers if worker.is_loading}
         outlooks = {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
-        return workers, outlooks
+        return _Look(now, workers, outlooks, seats, held, waiting)
 
 
-def _forecasts(
-    queued: list[QueuedJob], workers: list[Worker], estimates: Estimates, now: datetime
-) -> dict[JobId, Forecast]:
-    held = [
+def _held(queued: list[QueuedJob], now: datetime) -> list[Held]:
+    return [
         Held(
             Unfinished(job.job_id, job.model, job.work),
             job.engine_id,
@@ -107,13 +145,15 @@ def _forecasts(
         for job in queued
         if job.engine_id is not None
     ]
-    waiting = [
+
+
+def _waiting(queued: list[QueuedJob]) -> list[Waiting]:
+    """Without what its owner's running cap holds back."""
+    return [
         Waiting(Unfinished(job.job_id, job.model, job.work), job.start, job.queue_number)
         for job in queued
         if job.engine_id is None and not job.is_capped
     ]
-    seats = [Seat(worker.engine_id, worker.models, worker.loaded_model) for worker in workers if worker.is_able(now)]
-    return forecast(seats, held, waiting, estimates)
 
 
 def _outlook(
@@ -131,4 +171,8 @@ def _outlook(
         reason = reasons[job.model]
     if told is None:
         return Outlook(reason=reason)
+    return _told(told, reason, now)
+
+
+def _told(told: Forecast, reason: WaitingReason, now: datetime) -> Outlook:
     return Outlook(told.position, reason, now + timedelta(seconds=told.p50), now + timedelta(seconds=told.p90))

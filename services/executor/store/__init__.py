@@ -30,6 +30,7 @@ from services.executor.store.queue import (
     advance_clock,
     arrival_clock,
     busiest_owners,
+    get_account,
     get_clock,
     has_waiting,
     heads,
@@ -40,6 +41,7 @@ from services.executor.store.queue import (
     save_account,
     unfinished,
     unknown_models,
+    waiting_cost_of,
     waiting_for,
     waits,
 )
@@ -70,6 +72,7 @@ __all__ = [
     "drain",
     "expired",
     "forget_engines",
+    "get_account",
     "get_clock",
     "get_job",
     "get_jobs",
@@ -101,6 +104,7 @@ __all__ = [
     "to_discard",
     "unfinished",
     "unknown_models",
+    "waiting_cost_of",
     "waiting_for",
     "waits",
 ]

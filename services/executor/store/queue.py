@@ -59,6 +59,12 @@ def lock_account(tx: Connection, owner_id: OwnerId) -> Account:
     return Account(OwnerId(row.id), row.vtime, row.weight, row.running_cap)
 
 
+def get_account(tx: Connection, owner_id: OwnerId) -> Account:
+    """The owner's account as it is now, or as it would be made."""
+    row = tx.execute(sa.select(owners).where(owners.c.id == owner_id)).first()
+    return Account(owner_id, row.vtime, row.weight, row.running_cap) if row else Account(owner_id)
+
+
 def get_clock(tx: Connection, engine_id: EngineId) -> float:
     """V of an engine; of one that has claimed nothing yet the largest of those that share a model with it."""
     return float(tx.execute(_CLOCK, {"engine_id": engine_id}).scalar_one())
@@ -78,6 +84,13 @@ def advance_clock(tx: Connection, engine_id: EngineId, v: float) -> None:
 
 def has_waiting(tx: Connection, owner_id: OwnerId) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(lanes.c.owner_id == owner_id))).scalar())
+
+
+def waiting_cost_of(tx: Connection, owner_id: OwnerId) -> float | None:
+    """What an owner's waiting jobs will probably take, in GPU-seconds; None if none waits."""
+    line = sa.and_(jobs.c.owner_id == lanes.c.owner_id, jobs.c.model == lanes.c.model, waiting)
+    query = sa.select(sa.func.sum(jobs.c.cost)).select_from(lanes).join(jobs, line).where(lanes.c.owner_id == owner_id)
+    return tx.execute(query).scalar()
 
 
 def held_of(tx: Connection, owner_id: OwnerId) -> int:
