@@ -8,6 +8,8 @@ import grpc
 import pytest
 import redis
 import sqlalchemy as sa
+from imagegen.auth.v1 import identity_service_pb2 as identity_pb
+from imagegen.auth.v1 import identity_service_pb2_grpc
 from imagegen.executor.v1 import executor_service_pb2 as pb
 from imagegen.executor.v1 import job_pb2
 from imagegen.executor.v1 import operator_service_pb2 as operator_pb
@@ -17,6 +19,8 @@ from services.executor.domain import OwnerErased, OwnerId, State
 from services.executor.erasing import Eraser
 from services.executor.events import PREVIEWS, PREVIEWS_SECONDS
 from services.executor.scheduling.ledger import Ledger
+from services.runtime.channels import Peer, channel
+from services.runtime.erasures import Erasures
 from tests.executor.builders import a_job, a_spec
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.test_server import GENERATION, a_submit, change, claim, read, submit, watch
@@ -24,6 +28,8 @@ from tests.executor.worker_parts import MAX_ATTEMPTS, in_thread, now, until, wor
 from tests.executor.worker_process import WorkerProcess
 from tests.executor.workshop import OPERATOR, Workshop
 from tests.grpc_errors import reason
+from tests.identities import identity
+from tests.serving import stand_in
 
 ROUNDS = 10
 AT_ONCE = timedelta(0)
@@ -296,6 +302,39 @@ def test_a_real_worker_drops_what_it_paints_for_an_erased_owner(executor, eraser
         assert not any(results.pictures.get(job_id) for job_id in (painted, *waiting))
         others = at.submit()
         assert at.ended(others).state == job_pb2.JOB_STATE_COMPLETED, "the engine is free again"
+
+
+class Auth(identity_service_pb2_grpc.IdentityServiceServicer):
+    """Lists deleted accounts until they are acknowledged."""
+
+    def __init__(self, *user_ids):
+        self.listed = [str(user_id) for user_id in user_ids]
+
+    def ListErasures(self, request, context):
+        return identity_pb.ListErasuresResponse(user_ids=self.listed)
+
+    def AcknowledgeErasure(self, request, context):
+        self.listed.remove(request.user_id)
+        return identity_pb.AcknowledgeErasureResponse()
+
+
+def test_auth_is_told_once_nothing_is_left(executor, register_worker, eraser):
+    register_worker("sd15")
+    holding, waiting, unknown = OwnerId(uuid4()), OwnerId(uuid4()), OwnerId(uuid4())
+    held = submit(executor, owner_id=str(holding))
+    claim(executor, held.id)
+    submit(executor, owner_id=str(waiting))
+    auth = Auth(holding, waiting, unknown)
+    register = identity_service_pb2_grpc.add_IdentityServiceServicer_to_server
+    with stand_in(lambda server: register(auth, server)) as address, channel(address) as to_auth:
+        erasures = Erasures(to_auth, Peer(identity("executor"), "auth"), eraser.erase)
+        erasures.look()
+        assert auth.listed == [str(holding)]
+        change(executor, held.id, lambda job: job.cancel(1, datetime.now(UTC)))
+        with executor.database.transaction() as tx:
+            store.mark_discarded(tx, held.id)
+        erasures.look()
+    assert not auth.listed
 
 
 def test_pictures_in_the_making_are_gone_from_the_log_within_a_minute(executor, redis_url):
