@@ -4,6 +4,7 @@ import asyncio
 import threading
 from datetime import UTC, datetime
 
+from services.generation.domain import OwnerId
 from services.generation.executor import Executor
 from services.generation.reconciler import Reconciler
 from services.generation.server import generation_server
@@ -14,13 +15,14 @@ from services.generation.watch import Watcher
 from services.runtime.authority import RemoteAuthority
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
+from services.runtime.erasures import Erasures
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier
 
 CALLS = 8
 CONNECTIONS = 16
-"""One per call that runs, one per step of the reconciler, and three for the watches' looks."""
+"""One per call that runs, one per step of the reconciler, one for erasures, and two for the watches' looks."""
 
 
 def _now() -> datetime:
@@ -38,13 +40,18 @@ async def main() -> None:
     tasks = Tasks(database, executor, outbox, settings.queued_cap, _now)
     reconciler = Reconciler(database, executor, tasks, outbox, _now)
     watcher = Watcher(tasks, settings.executor_address, peer, _now)
-    authority = RemoteAuthority(settings.auth_address, Peer(identity, "auth"))
+    to_auth = Peer(identity, "auth")
+    erasures = Erasures(channel(settings.auth_address), to_auth, lambda user_id: tasks.erase(OwnerId(user_id)))
+    authority = RemoteAuthority(settings.auth_address, to_auth)
     verifier = TokenVerifier("generation", process.trusted_services(), authority)
     server = generation_server(tasks, watcher, load_vocabulary(), verifier, threads=CALLS)
+    stopping = threading.Event()
     reconciler.start()
+    erasures.start(stopping)
     try:
         await server.serve(settings.listen)
     finally:
+        stopping.set()
         reconciler.stop()
         database.close()
 

@@ -6,13 +6,14 @@ on another having worked: a crash between two lines leaves something that a late
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
 from services.generation import store
-from services.generation.domain import Task, TaskId
+from services.generation.domain import Task, TaskId, TaskNotFound
 from services.generation.executor import Executor, ExecutorFailed, ExecutorSilent, SubmitRefused
 from services.generation.service import Tasks
 from services.runtime.database import Database
@@ -152,20 +153,16 @@ class Reconciler:
             return tried
 
     def _count_failure(self, task: Task) -> None:
-        with self._database.transaction() as tx:
-            current = store.get_task(tx, task.owner_id, task.id, lock=True)
-            if current.submitted_at is not None:
-                return
-            current = current.fail_submit()
-            store.save_task(tx, current)
-        if current.is_hopeless:
-            self._give_up(current)
+        counted = self._change(task, lambda current: current.fail_submit() if current.submitted_at is None else current)
+        if counted and counted.submitted_at is None and counted.is_hopeless:
+            self._give_up(counted)
 
     def _count_failed_cancel(self, task: Task) -> None:
-        with self._database.transaction() as tx:
-            current = store.get_task(tx, task.owner_id, task.id, lock=True)
-            if current.cancel_failures == task.cancel_failures:  # no other replica has failed at the same time
-                store.save_task(tx, current.fail_cancel(self._clock()))
+        def count(current: Task) -> Task:
+            is_first = current.cancel_failures == task.cancel_failures  # no other replica has failed at the same time
+            return current.fail_cancel(self._clock()) if is_first else current
+
+        self._change(task, count)
 
     def _give_up(self, task: Task) -> None:
         """End a task that cannot be submitted, unless the executor has its job after all."""
@@ -183,20 +180,25 @@ class Reconciler:
             self._refuse(task, HOPELESS)
 
     def _refuse(self, task: Task, message: str) -> None:
-        with self._database.transaction() as tx:
-            current = store.get_task(tx, task.owner_id, task.id, lock=True)
-            if current.submitted_at is None:
-                store.save_task(tx, current.refuse(message, self._clock()))
+        now = self._clock()
+        self._change(task, lambda current: current.refuse(message, now) if current.submitted_at is None else current)
         log.info("submit refused", task_id=str(task.id))
 
     def _lose_job(self, task: Task) -> None:
         """Back into the outbox, unless somebody else has learnt more since the task was read."""
-        with self._database.transaction() as tx:
-            current = store.get_task(tx, task.owner_id, task.id, lock=True)
-            if current == task:
-                store.save_task(tx, current.lose_job())
-                log.warning("the executor lost a job", task_id=str(task.id))
+        if self._change(task, lambda current: current.lose_job() if current == task else current) == task.lose_job():
+            log.warning("the executor lost a job", task_id=str(task.id))
         self._outbox.set()
+
+    def _change(self, task: Task, event: Callable[[Task], Task]) -> Task | None:
+        """What happened to the task, as it now stands; what it then is, or None if it has been erased meanwhile."""
+        with suppress(TaskNotFound), self._database.transaction() as tx:
+            current = store.get_task(tx, task.owner_id, task.id, lock=True)
+            changed = event(current)
+            if changed != current:
+                store.save_task(tx, changed)
+            return changed
+        return None
 
     def _pages(self, read: Callable[..., list[Task]]) -> Iterator[list[Task]]:
         after: TaskId | None = None

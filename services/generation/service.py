@@ -19,7 +19,7 @@ from services.generation.domain import (
 from services.generation.executor import Executor, ExecutorSilent
 from services.runtime import requests
 from services.runtime.database import Database
-from services.runtime.errors import DependencyUnavailable
+from services.runtime.errors import DependencyUnavailable, TokenRevoked
 from services.runtime.ids import uuid7
 
 SEEDS = 2**53
@@ -27,6 +27,9 @@ SEEDS = 2**53
 
 CATALOGUE_GOOD_FOR = timedelta(seconds=0.5)
 """A list this young is believed even where it says that nothing is on offer."""
+
+ERASED_AT_ONCE = 10_000
+"""Tasks of a deleted account: a second's work for the database, which answers other people meanwhile."""
 
 
 class Tasks:
@@ -50,8 +53,9 @@ class Tasks:
     def create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
         """Accept a task; (task, whether an earlier call with this request id had made it).
 
-        Raises RequestIdReused, UserQueueFull, ModelUnknown, ModelUnavailable or ParameterOutOfRange, and
-        DependencyUnavailable as long as the executor has never told which models there are.
+        Raises RequestIdReused, UserQueueFull, ModelUnknown, ModelUnavailable or ParameterOutOfRange, TokenRevoked if
+        the account has been deleted, and DependencyUnavailable as long as the executor has never told which models
+        there are.
         """
         try:
             return self._create(owner_id, request, request_id)
@@ -65,6 +69,8 @@ class Tasks:
         digest = request.digest()
         with self._database.transaction() as tx:
             store.lock_owner(tx, owner_id)
+            if store.is_erased(tx, owner_id):
+                raise TokenRevoked
             if request_id and (earlier := store.find_request(tx, owner_id, request_id)):
                 task, earlier_digest = earlier
                 if earlier_digest != digest:
@@ -82,6 +88,16 @@ class Tasks:
             store.insert_task(tx, task, (request_id, digest) if request_id else None)
         self._outbox.set()
         return task, False
+
+    def erase(self, owner_id: OwnerId) -> bool:
+        """Forget a deleted account's tasks and take no more; whether nothing is left. To be repeated until it is so.
+
+        What the executor has of them is erased there.
+        """
+        with self._database.transaction() as tx:
+            store.lock_owner(tx, owner_id)
+            store.remember_erased(tx, owner_id, self._clock())
+            return store.delete_tasks(tx, owner_id, ERASED_AT_ONCE) < ERASED_AT_ONCE
 
     def get(self, owner_id: OwnerId, task_id: TaskId) -> Task:
         """The task as it is now. Raises TaskNotFound."""

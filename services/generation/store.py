@@ -4,6 +4,8 @@ The outbox is what has no `submitted_at` and has not ended. `submit_tried_at` is
 
 A model without a position is no longer installed: neither listed nor known, but the operator's switch `is_active` is
 kept for its return.
+
+Of an erased owner only a hash is left. Whoever writes something new for an owner looks for it under the owner's lock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ from services.generation.domain import (
     TaskNotFound,
     WaitingReason,
 )
+from services.runtime.erasures import owner_hash
 from services.runtime.ids import uuid7
 
 metadata = sa.MetaData()
@@ -93,13 +96,40 @@ models = sa.Table(
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )
 
+erased_owners = sa.Table(
+    "erased_owners",
+    metadata,
+    sa.Column("owner_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("erased_at", _moment, nullable=False),
+)
+
 RECENT_TASKS = 1000
 """How far back prompts count as recent: bounds the search whatever the length of a history."""
 
 
 def lock_owner(tx: Connection, owner_id: OwnerId) -> None:
-    """One creation at a time per owner, until the transaction ends."""
+    """One creation or erasure at a time per owner, until the transaction ends."""
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(str(owner_id), 0))))
+
+
+def is_erased(tx: Connection, owner_id: OwnerId) -> bool:
+    found = sa.select(erased_owners.c.owner_hash).where(erased_owners.c.owner_hash == owner_hash(owner_id))
+    return tx.execute(found).first() is not None
+
+
+def remember_erased(tx: Connection, owner_id: OwnerId, now: datetime) -> None:
+    """May be repeated."""
+    erased = pg.insert(erased_owners).values(owner_hash=owner_hash(owner_id), erased_at=now)
+    tx.execute(erased.on_conflict_do_nothing())
+
+
+def delete_tasks(tx: Connection, owner_id: OwnerId, limit: int) -> int:
+    """Delete so many of the owner's tasks, or all that are left; how many those were.
+
+    Locked in order of id, as `lock_older` does.
+    """
+    some = sa.select(_t.id).where(_t.user_id == owner_id).order_by(_t.id).limit(limit).with_for_update()
+    return tx.execute(sa.delete(generation_tasks).where(_t.id.in_(some))).rowcount
 
 
 def count_unfinished(tx: Connection, owner_id: OwnerId) -> int:
