@@ -1,17 +1,20 @@
 """Starts the results service."""
 
 import asyncio
+import threading
 
 import structlog
 
 from services.results.blobs import Blobs
+from services.results.domain import OwnerId
 from services.results.links import ImageLinks
 from services.results.server import results_server
 from services.results.service import Results
 from services.results.settings import Settings
 from services.runtime.authority import RemoteAuthority
-from services.runtime.channels import Peer
+from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
+from services.runtime.erasures import Erasures
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier, decode_key
@@ -28,11 +31,16 @@ async def main() -> None:
     database = Database(settings.database_url)
     links = ImageLinks(decode_key(settings.signing_key))
     results = Results(database, Blobs.from_url(settings.store_url), links)
-    authority = RemoteAuthority(settings.auth_address, Peer(service_identity("results"), "auth"))
+    to_auth = Peer(service_identity("results"), "auth")
+    erasures = Erasures(channel(settings.auth_address), to_auth, lambda user_id: results.erase(OwnerId(user_id)))
+    authority = RemoteAuthority(settings.auth_address, to_auth)
     verifier = TokenVerifier("results", process.trusted_services(), authority)
     server = results_server(results, verifier, threads=database.connections)
     sweeping = asyncio.create_task(_sweep_for_ever(results))
+    stopping = threading.Event()
+    erasures.start(stopping)
     await server.serve(settings.listen)
+    stopping.set()
     sweeping.cancel()
     database.close()
 

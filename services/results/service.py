@@ -40,7 +40,9 @@ DEFAULT_PAGE_SIZE = 20
 MAX_WRITING = timedelta(hours=1)
 """A write takes seconds, so its process is gone; one that lives on after all cannot adopt its key any more."""
 SWEEP_KEYS = 1000
-"""As many as one sweep deletes."""
+"""As many as one sweep deletes, or one step of an erasure."""
+ERASED_AT_ONCE = 10_000
+"""Results of a deleted account whose rows go in one transaction: a second's work for the database."""
 
 
 class Results:
@@ -72,22 +74,26 @@ class Results:
         """Raises ResultNotFound."""
         now = datetime.now(UTC)
         with self._database.transaction() as tx:
+            store.share_owner(tx, owner_id)
             result = store.get_result(tx, owner_id, result_id)
             store.lock_task(tx, result.task_id)
             store.delete_result(tx, owner_id, result_id)
             store.add_tombstone(tx, owner_id, result.task_id, result.index, now)
-            store.add_orphan(tx, result.image_url, now, doomed=True)
+            store.add_orphan(tx, owner_id, result.image_url, now, doomed=True)
         self._delete_bytes([result.image_url])
 
     def discard_results(self, owner_id: OwnerId, task_id: TaskId) -> None:
         """Delete what the task has stored and refuse the rest. May be repeated."""
         now = datetime.now(UTC)
         with self._database.transaction() as tx:
+            store.share_owner(tx, owner_id)
+            if store.is_erased(tx, owner_id):
+                return  # nothing comes, and what there is goes
             store.lock_task(tx, task_id)
             keys = store.delete_results_of_task(tx, owner_id, task_id)
             store.add_tombstone(tx, owner_id, task_id, None, now)
             for key in keys:
-                store.add_orphan(tx, key, now, doomed=True)
+                store.add_orphan(tx, owner_id, key, now, doomed=True)
         self._delete_bytes(keys)
 
     def store_result(self, owner_id: OwnerId, task_id: TaskId, index: int, upload: Upload) -> Result:
@@ -99,15 +105,17 @@ class Results:
         result = _new_result(owner_id, task_id, index, picture)
         key = result.image_url
         with self._database.transaction() as tx:
-            if store.is_discarded(tx, task_id, index):
+            store.share_owner(tx, owner_id)
+            if store.is_erased(tx, owner_id) or store.is_discarded(tx, task_id, index):
                 raise ResultDiscarded
             if first := store.find_result(tx, task_id, index):
                 return first
-            store.add_orphan(tx, key, result.created_at, doomed=False)
+            store.add_orphan(tx, owner_id, key, result.created_at, doomed=False)
         self._blobs.write(key, picture.data)
         with self._database.transaction() as tx:
+            store.share_owner(tx, owner_id)
             store.lock_task(tx, task_id)
-            discarded = store.is_discarded(tx, task_id, index)
+            discarded = store.is_erased(tx, owner_id) or store.is_discarded(tx, task_id, index)
             first = store.find_result(tx, task_id, index)
             if not (discarded or first):
                 if not store.adopt_orphan(tx, key):
@@ -120,6 +128,23 @@ class Results:
         if first is None:
             raise ResultDiscarded
         return first
+
+    def erase(self, owner_id: OwnerId) -> bool:
+        """Forget a deleted account and take no more; whether nothing is left. To be repeated until it is so.
+
+        A key that is being written belongs to its writer, who finds the account erased and deletes the bytes; if the
+        writer has died, to the sweep.
+        """
+        now = datetime.now(UTC)
+        with self._database.transaction() as tx:
+            store.lock_owner(tx, owner_id)
+            store.remember_erased(tx, owner_id, now)
+            store.delete_tombstones(tx, owner_id)
+            is_last = store.doom_results(tx, owner_id, now, ERASED_AT_ONCE) < ERASED_AT_ONCE
+            keys = store.list_doomed(tx, SWEEP_KEYS, owner_id)
+        self._delete_bytes(keys)
+        with self._database.transaction() as tx:
+            return is_last and not store.may_have_orphans(tx, owner_id)
 
     def image_link(self, result_id: ResultId) -> ImageLink:
         """The link to hand out now."""

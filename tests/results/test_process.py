@@ -10,6 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.runtime.tokens import encode_key
+from tests.identities import seed
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def environment(fresh_database, tmp_path):
         "RESULTS_STORE_URL": (tmp_path / "pictures").as_uri(),
         "RESULTS_SIGNING_KEY": encode_key(bytes(32)),
         "AUTH_ADDRESS": "127.0.0.1:1",
+        "SERVICE_KEY_RESULTS": seed("results"),
         "SERVICE_PUBLIC_KEYS": "",
     }
 
@@ -56,9 +58,10 @@ def test_it_serves_while_auth_is_away_and_stops_when_told(environment):
     [
         ("RESULTS_DATABASE_URL", None, "database_url"),
         ("RESULTS_SIGNING_KEY", None, "signing_key"),
+        ("SERVICE_KEY_RESULTS", None, "SERVICE_KEY_RESULTS"),
         ("RESULTS_SIGNING_KEY", encode_key(bytes(31)), "32 bytes"),
     ],
-    ids=["no database", "no key", "a short key"],
+    ids=["no database", "no key", "no identity", "a short key"],
 )
 def test_it_does_not_start_without_its_secrets(environment, variable, value, complaint):
     environment.pop(variable)
