@@ -14,9 +14,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import generation_service_pb2_grpc
 
+from services.runtime.ids import uuid7
 from services.runtime.tokens import encode_key
 from tests.generation.conftest import WAIT, eventually
 from tests.generation.executor_stand_in import ExecutorStandIn
+from tests.runtime.test_erasures import Auth
 
 
 @pytest.fixture
@@ -81,6 +83,13 @@ def test_it_serves_while_auth_is_away_follows_the_executor_and_stops_when_told(e
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         assert it.wait(WAIT) == 0
         assert "failed" not in it.stdout.read()
+
+
+def test_it_forgets_whom_auth_has_deleted(environment):
+    auth, deleted = Auth(), uuid7()
+    auth.deleted = [deleted]
+    with auth.running() as address, process(environment | {"AUTH_ADDRESS": address}):
+        assert auth.acknowledged.get(timeout=WAIT) == deleted
 
 
 @pytest.mark.parametrize(

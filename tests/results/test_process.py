@@ -9,8 +9,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.runtime.ids import uuid7
 from services.runtime.tokens import encode_key
 from tests.identities import seed
+from tests.runtime.test_erasures import Auth
 
 
 @pytest.fixture
@@ -49,6 +51,16 @@ def test_it_serves_while_auth_is_away_and_stops_when_told(environment):
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
             process.send_signal(signal.SIGTERM)
             assert process.wait(15) == 0
+        finally:
+            process.kill()
+
+
+def test_it_forgets_whom_auth_has_deleted(environment):
+    auth, deleted = Auth(), uuid7()
+    auth.deleted = [deleted]
+    with auth.running() as address, start(environment | {"AUTH_ADDRESS": address}) as process:
+        try:
+            assert auth.acknowledged.get(timeout=20) == deleted
         finally:
             process.kill()
 
