@@ -154,6 +154,14 @@ class Eta:
         return _has_shifted(self.p50, later.p50, now) or _has_shifted(self.p90, later.p90, now)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What a task would cost in seconds of a GPU, and when it would end if a worker can paint it now."""
+
+    gpu_seconds: float
+    eta: Eta | None
+
+
 def _has_shifted(told: datetime, later: datetime, now: datetime) -> bool:
     shift = abs(later - told)
     return shift >= timedelta(seconds=2) or (shift > timedelta(0) and shift >= abs(told - now) / 10)

@@ -11,12 +11,15 @@ from imagegen.executor.v1 import executor_service_pb2_grpc, job_pb2, model_pb2
 
 from services.generation.catalogue import Availability, Defaults, Limits, LocalizedText, Model, Range
 from services.generation.domain import (
+    Estimate,
     Eta,
     Failure,
     FailureReason,
     Live,
+    OwnerId,
     Progress,
     Snapshot,
+    Spec,
     State,
     Task,
     TaskId,
@@ -70,14 +73,16 @@ class Executor:
             model=task.model,
             spec=job_pb2.JobSpec(**vars(task.spec)),
         )
-        with self._answered():
-            try:
-                answer = self._stub.SubmitJob(request, timeout=CALL_SECONDS, metadata=self._peer.metadata())
-            except grpc.RpcError as error:
-                if error.code() in REFUSALS:
-                    raise SubmitRefused(_sentence(error.details() or "it was refused")) from error
-                raise
+        with self._answered(), _refusals():
+            answer = self._stub.SubmitJob(request, timeout=CALL_SECONDS, metadata=self._peer.metadata())
             return snapshot_from(answer.job)
+
+    def estimate(self, owner_id: OwnerId, model: str, spec: Spec) -> Estimate:
+        """What a submit would come to. Raises SubmitRefused or ExecutorSilent."""
+        request = pb.EstimateJobRequest(owner_id=str(owner_id), model=model, spec=job_pb2.JobSpec(**vars(spec)))
+        with self._answered(), _refusals():
+            answer = self._stub.EstimateJob(request, timeout=CALL_SECONDS, metadata=self._peer.metadata())
+            return Estimate(answer.gpu_seconds, _eta(answer) if answer.HasField("p50_time") else None)
 
     def cancel(self, task: Task) -> Snapshot:
         """Raises ExecutorSilent."""
@@ -156,6 +161,17 @@ class Executor:
             log.info("executor is there" if is_reachable else "executor is away", code=code.name)
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns the executor's no to a job into SubmitRefused."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        if error.code() in REFUSALS:
+            raise SubmitRefused(_sentence(error.details() or "it was refused")) from error
+        raise
+
+
 def _sentence(text: str) -> str:
     """An error's text as a person reads it."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
@@ -179,7 +195,7 @@ def snapshot_from(job: job_pb2.Job) -> Snapshot:
     )
 
 
-def _eta(eta: job_pb2.Eta) -> Eta:
+def _eta(eta: job_pb2.Eta | pb.EstimateJobResponse) -> Eta:
     return Eta(from_timestamp(eta.p50_time), from_timestamp(eta.p90_time))
 
 

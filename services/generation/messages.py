@@ -4,22 +4,31 @@ from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import model_pb2, task_pb2
 
 from services.generation.catalogue import LocalizedText, Model, Range
-from services.generation.domain import Live, Request, State, Task, WaitingReason
+from services.generation.domain import Estimate, Eta, Live, Request, Spec, State, Task, WaitingReason
 from services.runtime.protos import to_enum, to_timestamp
 
 
 def request_from(message: pb.CreateTaskRequest) -> Request:
     """A field that is absent stays None: it is left to the model."""
     given = {field.name: value for field, value in message.ListFields()}
-    given.pop("request_id", None)
+    for field in ("request_id", "validate_only"):
+        given.pop(field, None)
     return Request(**given)
+
+
+def draft_to_proto(model: str, spec: Spec) -> task_pb2.Task:
+    """A task that nobody has made."""
+    return task_pb2.Task(state=task_pb2.TASK_STATE_PENDING, model=model, **vars(spec))
+
+
+def estimate_to_proto(estimate: Estimate) -> pb.Estimate:
+    return pb.Estimate(gpu_seconds=estimate.gpu_seconds, eta=_eta(estimate.eta))
 
 
 def task_to_proto(task: Task) -> task_pb2.Task:
     live = task.live or Live()
     is_pending = task.state is State.PENDING
     progress = live.progress if task.state is State.PROCESSING else None
-    eta = live.eta
     return task_pb2.Task(
         id=str(task.id),
         state=to_enum(task_pb2.TaskState, task.state),
@@ -37,8 +46,12 @@ def task_to_proto(task: Task) -> task_pb2.Task:
         create_time=to_timestamp(task.created_at),
         start_time=to_timestamp(task.started_at),
         finish_time=to_timestamp(task.finished_at),
-        eta=task_pb2.Eta(p50_time=to_timestamp(eta.p50), p90_time=to_timestamp(eta.p90)) if eta else None,
+        eta=_eta(live.eta),
     )
+
+
+def _eta(eta: Eta | None) -> task_pb2.Eta | None:
+    return task_pb2.Eta(p50_time=to_timestamp(eta.p50), p90_time=to_timestamp(eta.p90)) if eta else None
 
 
 def _waiting_reason(task: Task, live: Live) -> WaitingReason | None:

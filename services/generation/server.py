@@ -12,12 +12,19 @@ from imagegen.generation.v1 import generation_service_pb2_grpc
 
 from services.generation.catalogue import ModelUnavailable, ModelUnknown, ParameterOutOfRange
 from services.generation.domain import OwnerId, RequestIdReused, TaskFinished, TaskId, TaskNotFound, UserQueueFull
-from services.generation.messages import model_to_proto, request_from, task_to_proto
+from services.generation.executor import SubmitRefused
+from services.generation.messages import (
+    draft_to_proto,
+    estimate_to_proto,
+    model_to_proto,
+    request_from,
+    task_to_proto,
+)
 from services.generation.service import Tasks
 from services.generation.suggestions import Vocabulary, suggest
 from services.generation.watch import Watcher
 from services.runtime.calls import person
-from services.runtime.errors import ErrorTable, InvalidField
+from services.runtime.errors import ErrorTable
 from services.runtime.pages import decode_page_token, encode_page_token
 from services.runtime.protos import to_enum
 from services.runtime.server import Server
@@ -35,6 +42,7 @@ ERRORS = ErrorTable(
         RequestIdReused: (grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_REQUEST_ID_REUSED),
         ModelUnknown: (grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_MODEL_UNKNOWN),
         ModelUnavailable: (grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_UNAVAILABLE),
+        SubmitRefused: (grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_UNAVAILABLE),
         ParameterOutOfRange: (grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_PARAMETER_OUT_OF_RANGE),
         UserQueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_USER_QUEUE_FULL),
     },
@@ -48,8 +56,11 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         self._vocabulary = vocabulary
 
     def CreateTask(self, request: pb.CreateTaskRequest, context: Any) -> pb.CreateTaskResponse:
-        _require_storable(request_id=request.request_id, model=request.model)
-        task, replayed = self._tasks.create(_owner(), request_from(request), request.request_id)
+        asked = request_from(request)
+        if request.validate_only:
+            spec, estimate = self._tasks.estimate(_owner(), asked)
+            return pb.CreateTaskResponse(task=draft_to_proto(asked.model, spec), estimate=estimate_to_proto(estimate))
+        task, replayed = self._tasks.create(_owner(), asked, request.request_id)
         return pb.CreateTaskResponse(task=task_to_proto(task), replayed=replayed)
 
     def GetTask(self, request: pb.GetTaskRequest, context: Any) -> pb.GetTaskResponse:
@@ -78,7 +89,6 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         return pb.ListModelsResponse(models=[model_to_proto(model) for model in self._tasks.models()])
 
     def SuggestPrompts(self, request: pb.SuggestPromptsRequest, context: Any) -> pb.SuggestPromptsResponse:
-        _require_storable(text=request.text)
         limit = request.page_size or DEFAULT_SUGGESTIONS
         recent = self._tasks.recent_prompts(_owner(), request.text, limit)
         suggestions = suggest(request.text, recent, self._vocabulary, limit)
@@ -102,12 +112,6 @@ def generation_server(
         errors=ERRORS,
         threads=threads,
     )
-
-
-def _require_storable(**texts: str) -> None:
-    """Raises InvalidField for U+0000, the one character that PostgreSQL's text cannot hold, nor be asked about."""
-    if violations := [(field, "must not contain U+0000") for field, text in texts.items() if "\0" in text]:
-        raise InvalidField(violations)
 
 
 def _owner() -> OwnerId:

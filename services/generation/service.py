@@ -4,14 +4,20 @@ import secrets
 import threading
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from services.generation import store
 from services.generation.catalogue import Availability, Model, ModelUnavailable, ModelUnknown
 from services.generation.domain import (
+    Estimate,
     OwnerId,
     Request,
     RequestIdReused,
     Snapshot,
+    Spec,
     Task,
     TaskId,
     UserQueueFull,
@@ -30,6 +36,8 @@ CATALOGUE_GOOD_FOR = timedelta(seconds=0.5)
 
 ERASED_AT_ONCE = 10_000
 """Tasks of a deleted account: a second's work for the database, which answers other people meanwhile."""
+
+Value = TypeVar("Value")
 
 
 class Tasks:
@@ -57,37 +65,60 @@ class Tasks:
         the account has been deleted, and DependencyUnavailable as long as the executor has never told which models
         there are.
         """
-        try:
-            return self._create(owner_id, request, request_id)
-        except (ModelUnavailable, DependencyUnavailable):
-            # Nobody is sent away by a list that may be a second old.
-            if not self._learn_models():
-                raise
-        return self._create(owner_id, request, request_id)
+        return self._with_good_list(partial(self._create, owner_id, request, request_id))
 
     def _create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
         digest = request.digest()
         with self._database.transaction() as tx:
             store.lock_owner(tx, owner_id)
-            if store.is_erased(tx, owner_id):
-                raise TokenRevoked
             if request_id and (earlier := store.find_request(tx, owner_id, request_id)):
                 task, earlier_digest = earlier
                 if earlier_digest != digest:
                     raise RequestIdReused
                 return task, True
-            if store.count_unfinished(tx, owner_id) >= self._queued_cap:
-                raise UserQueueFull(self._queued_cap)
-            model = store.get_model(tx, request.model)
-            if model is None:
-                if not store.is_catalogue_known(tx):
-                    raise DependencyUnavailable("the list of models")
-                raise ModelUnknown(request.model)
-            spec = model.spec_for(request, secrets.randbelow(SEEDS))
-            task = Task(TaskId(uuid7()), owner_id, model.name, spec, self._clock(), origin=requests.request_id())
+            spec = self._accepted(tx, owner_id, request, secrets.randbelow(SEEDS))
+            task = Task(TaskId(uuid7()), owner_id, request.model, spec, self._clock(), origin=requests.request_id())
             store.insert_task(tx, task, (request_id, digest) if request_id else None)
         self._outbox.set()
         return task, False
+
+    def estimate(self, owner_id: OwnerId, request: Request) -> tuple[Spec, Estimate]:
+        """What `create` would make now, with the seed 0 if none is asked for, and what that would cost.
+
+        Raises as `create` does, SubmitRefused for what would fail at once, and DependencyUnavailable while the
+        executor is away.
+        """
+        spec = self._with_good_list(partial(self._check, owner_id, request))
+        try:
+            return spec, self._executor.estimate(owner_id, request.model, spec)
+        except ExecutorSilent as error:
+            raise DependencyUnavailable("the estimate") from error
+
+    def _check(self, owner_id: OwnerId, request: Request) -> Spec:
+        with self._database.transaction() as tx:
+            return self._accepted(tx, owner_id, request, 0)
+
+    def _accepted(self, tx: Connection, owner_id: OwnerId, request: Request, random_seed: int) -> Spec:
+        """What to paint. Raises why nothing is accepted."""
+        if store.is_erased(tx, owner_id):
+            raise TokenRevoked
+        if store.count_unfinished(tx, owner_id) >= self._queued_cap:
+            raise UserQueueFull(self._queued_cap)
+        model = store.get_model(tx, request.model)
+        if model is None:
+            if not store.is_catalogue_known(tx):
+                raise DependencyUnavailable("the list of models")
+            raise ModelUnknown(request.model)
+        return model.spec_for(request, random_seed)
+
+    def _with_good_list(self, work: Callable[[], Value]) -> Value:
+        """Nobody is sent away by a list of models that may be a second old."""
+        try:
+            return work()
+        except (ModelUnavailable, DependencyUnavailable):
+            if not self._learn_models():
+                raise
+        return work()
 
     def erase(self, owner_id: OwnerId) -> bool:
         """Forget a deleted account's tasks and take no more; whether nothing is left. To be repeated until it is so.

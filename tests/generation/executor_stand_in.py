@@ -30,13 +30,15 @@ def _nothing() -> None:
 class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
     """`before[method]` runs when a call of that method arrives, `after[method]` before its answer leaves.
 
-    A call of a method in `failing` is answered INTERNAL, a submit with the `refusal` if there is one.
+    A call of a method in `failing` is answered INTERNAL, a submit and an estimate with the `refusal` if there is one.
     """
 
     def __init__(self) -> None:
         self.models = [a_model_message()]
         self.refusal: tuple[grpc.StatusCode, str] | None = None
         self.queues_what_it_refuses = False
+        self.estimate = pb.EstimateJobResponse(gpu_seconds=7.5)
+        self.estimated: queue.Queue[pb.EstimateJobRequest] = queue.Queue()
         self.failing: set[str] = set()
         self.before: dict[str, Callable[[], None]] = defaultdict(lambda: _nothing)
         self.after: dict[str, Callable[[], None]] = defaultdict(lambda: _nothing)
@@ -153,6 +155,13 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
         self.submitted.put(request)
         self.after["SubmitJob"]()
         return answer
+
+    def EstimateJob(self, request: pb.EstimateJobRequest, context: grpc.ServicerContext) -> pb.EstimateJobResponse:
+        self._arrives("EstimateJob", context)
+        if self.refusal:
+            context.abort(*self.refusal)
+        self.estimated.put(request)
+        return self.estimate
 
     def CancelJob(self, request: pb.CancelJobRequest, context: grpc.ServicerContext) -> pb.CancelJobResponse:
         self._arrives("CancelJob", context)

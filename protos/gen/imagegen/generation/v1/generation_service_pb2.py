@@ -29,7 +29,7 @@ from imagegen.generation.v1 import task_pb2 as imagegen_dot_generation_dot_v1_do
 from imagegen.runtime.v1 import access_pb2 as imagegen_dot_runtime_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/imagegen/generation/v1/generation_service.proto\x12\x16imagegen.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"imagegen/generation/v1/model.proto\x1a!imagegen/generation/v1/task.proto\x1a imagegen/runtime/v1/access.proto\"\xbc\x06\n\x11\x43reateTaskRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x83\x02\n\x06prompt\x18\x02 \x01(\tB\xf2\x01\xbaH\xee\x01r\x05\x10\x01\x18\xd0\x0f\xba\x01R\n\x0bprompt.text\x12\x11must not be blank\x1a\x30this.size() == 0 || this.matches(\'[^\\\\s\\\\p{Z}]\')\xba\x01\x8e\x01\n\x0eprompt.control\x12\x42must not contain control characters other than tab and line breaks\x1a\x38!this.matches(\'[\\\\x00-\\\\x08\\\\x0b\\\\x0c\\\\x0e-\\\\x1f\\\\x7f]\')\x12\x18\n\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\xc3\x01\n\x0fnegative_prompt\x18\x04 \x01(\tB\xa4\x01\xbaH\xa0\x01r\x03\x18\xd0\x0f\xba\x01\x97\x01\n\x17negative_prompt.control\x12\x42must not contain control characters other than tab and line breaks\x1a\x38!this.matches(\'[\\\\x00-\\\\x08\\\\x0b\\\\x0c\\\\x0e-\\\\x1f\\\\x7f]\')H\x00\x88\x01\x01\x12\x1b\n\x05width\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x01\x88\x01\x01\x12\x1c\n\x06height\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x02\x88\x01\x01\x12\x1b\n\x05steps\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x03\x88\x01\x01\x12\"\n\x03\x63\x66g\x18\x08 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x04\x88\x01\x01\x12#\n\x04seed\x18\t \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00H\x05\x88\x01\x01\x12\x1d\n\x05\x63ount\x18\n \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x04(\x01H\x06\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x42\x12\n\x10_negative_promptB\x08\n\x06_widthB\t\n\x07_heightB\x08\n\x06_stepsB\x06\n\x04_cfgB\x07\n\x05_seedB\x08\n\x06_count\"\x86\x01\n\x12\x43reateTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.imagegen.generation.v1.Task\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x32\n\x08\x65stimate\x18\x03 \x01(\x0b\x32 .imagegen.generation.v1.Estimate\"I\n\x08\x45stimate\x12\x13\n\x0bgpu_seconds\x18\x01 \x01(\x01\x12(\n\x03\x65ta\x18\x02 \x01(\x0b\x32\x1b.imagegen.generation.v1.Eta\"+\n\x0eGetTaskRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"=\n\x0fGetTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.imagegen.generation.v1.Task\"\xaa\x02\n\x10ListTasksRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x44\n\x06states\x18\x03 \x03(\x0e\x32!.imagegen.generation.v1.TaskStateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05model\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x30\n\x0c\x63reated_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x04text\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x11ListTasksResponse\x12+\n\x05tasks\x18\x01 \x03(\x0b\x32\x1c.imagegen.generation.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x11\x43\x61ncelTaskRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12\x43\x61ncelTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.imagegen.generation.v1.Task\"G\n\x10WatchTaskRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xa8\x02\n\x11WatchTaskResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x30\n\x08snapshot\x18\x02 \x01(\x0b\x32\x1c.imagegen.generation.v1.TaskH\x00\x12.\n\x06status\x18\x03 \x01(\x0b\x32\x1c.imagegen.generation.v1.TaskH\x00\x12\x34\n\x08progress\x18\x04 \x01(\x0b\x32 .imagegen.generation.v1.ProgressH\x00\x12\x32\n\x07preview\x18\x05 \x01(\x0b\x32\x1f.imagegen.generation.v1.PreviewH\x00\x12.\n\x05reset\x18\x06 \x01(\x0b\x32\x1d.imagegen.generation.v1.ResetH\x00\x42\x07\n\x05\x65vent\",\n\x07Preview\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"\x07\n\x05Reset\"\x13\n\x11ListModelsRequest\"C\n\x12ListModelsResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.imagegen.generation.v1.Model\"M\n\x15SuggestPromptsRequest\x12\x16\n\x04text\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\"Q\n\x16SuggestPromptsResponse\x12\x37\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\".imagegen.generation.v1.Suggestion\"\xa2\x01\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x39\n\x06source\x18\x02 \x01(\x0e\x32).imagegen.generation.v1.Suggestion.Source\"K\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_HISTORY\x10\x01\x12\x15\n\x11SOURCE_VOCABULARY\x10\x02\x32\x9d\x06\n\x11GenerationService\x12m\n\nCreateTask\x12).imagegen.generation.v1.CreateTaskRequest\x1a*.imagegen.generation.v1.CreateTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12\x64\n\x07GetTask\x12&.imagegen.generation.v1.GetTaskRequest\x1a\'.imagegen.generation.v1.GetTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\tListTasks\x12(.imagegen.generation.v1.ListTasksRequest\x1a).imagegen.generation.v1.ListTasksResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12m\n\nCancelTask\x12).imagegen.generation.v1.CancelTaskRequest\x1a*.imagegen.generation.v1.CancelTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12l\n\tWatchTask\x12(.imagegen.generation.v1.WatchTaskRequest\x1a).imagegen.generation.v1.WatchTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x30\x01\x12o\n\nListModels\x12).imagegen.generation.v1.ListModelsRequest\x1a*.imagegen.generation.v1.ListModelsResponse\"\n\xa2\xbb\x18\x06\x08\x01\x10\x01(\x02\x12y\n\x0eSuggestPrompts\x12-.imagegen.generation.v1.SuggestPromptsRequest\x1a..imagegen.generation.v1.SuggestPromptsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/imagegen/generation/v1/generation_service.proto\x12\x16imagegen.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"imagegen/generation/v1/model.proto\x1a!imagegen/generation/v1/task.proto\x1a imagegen/runtime/v1/access.proto\"\xbf\x07\n\x11\x43reateTaskRequest\x12`\n\nrequest_id\x18\x01 \x01(\tBL\xbaHIr\x03\x18\x80\x01\xba\x01\x41\n\x0erequest_id.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\x12\x83\x02\n\x06prompt\x18\x02 \x01(\tB\xf2\x01\xbaH\xee\x01r\x05\x10\x01\x18\xd0\x0f\xba\x01R\n\x0bprompt.text\x12\x11must not be blank\x1a\x30this.size() == 0 || this.matches(\'[^\\\\s\\\\p{Z}]\')\xba\x01\x8e\x01\n\x0eprompt.control\x12\x42must not contain control characters other than tab and line breaks\x1a\x38!this.matches(\'[\\\\x00-\\\\x08\\\\x0b\\\\x0c\\\\x0e-\\\\x1f\\\\x7f]\')\x12W\n\x05model\x18\x03 \x01(\tBH\xbaHEr\x04\x10\x01\x18@\xba\x01<\n\tmodel.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\x12\xc3\x01\n\x0fnegative_prompt\x18\x04 \x01(\tB\xa4\x01\xbaH\xa0\x01r\x03\x18\xd0\x0f\xba\x01\x97\x01\n\x17negative_prompt.control\x12\x42must not contain control characters other than tab and line breaks\x1a\x38!this.matches(\'[\\\\x00-\\\\x08\\\\x0b\\\\x0c\\\\x0e-\\\\x1f\\\\x7f]\')H\x00\x88\x01\x01\x12\x1b\n\x05width\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x01\x88\x01\x01\x12\x1c\n\x06height\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x02\x88\x01\x01\x12\x1b\n\x05steps\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x03\x88\x01\x01\x12\"\n\x03\x63\x66g\x18\x08 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x04\x88\x01\x01\x12#\n\x04seed\x18\t \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00H\x05\x88\x01\x01\x12\x1d\n\x05\x63ount\x18\n \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x04(\x01H\x06\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x42\x12\n\x10_negative_promptB\x08\n\x06_widthB\t\n\x07_heightB\x08\n\x06_stepsB\x06\n\x04_cfgB\x07\n\x05_seedB\x08\n\x06_count\"\x86\x01\n\x12\x43reateTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.imagegen.generation.v1.Task\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x32\n\x08\x65stimate\x18\x03 \x01(\x0b\x32 .imagegen.generation.v1.Estimate\"I\n\x08\x45stimate\x12\x13\n\x0bgpu_seconds\x18\x01 \x01(\x01\x12(\n\x03\x65ta\x18\x02 \x01(\x0b\x32\x1b.imagegen.generation.v1.Eta\"+\n\x0eGetTaskRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"=\n\x0fGetTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.imagegen.generation.v1.Task\"\xa7\x03\n\x10ListTasksRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x44\n\x06states\x18\x03 \x03(\x0e\x32!.imagegen.generation.v1.TaskStateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\x12U\n\x05model\x18\x04 \x01(\tBF\xbaHCr\x02\x18@\xba\x01<\n\tmodel.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\x12\x30\n\x0c\x63reated_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12T\n\x04text\x18\x07 \x01(\tBF\xbaHCr\x03\x18\xc8\x01\xba\x01;\n\x08text.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\"Y\n\x11ListTasksResponse\x12+\n\x05tasks\x18\x01 \x03(\x0b\x32\x1c.imagegen.generation.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x11\x43\x61ncelTaskRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12\x43\x61ncelTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.imagegen.generation.v1.Task\"G\n\x10WatchTaskRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xa8\x02\n\x11WatchTaskResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x30\n\x08snapshot\x18\x02 \x01(\x0b\x32\x1c.imagegen.generation.v1.TaskH\x00\x12.\n\x06status\x18\x03 \x01(\x0b\x32\x1c.imagegen.generation.v1.TaskH\x00\x12\x34\n\x08progress\x18\x04 \x01(\x0b\x32 .imagegen.generation.v1.ProgressH\x00\x12\x32\n\x07preview\x18\x05 \x01(\x0b\x32\x1f.imagegen.generation.v1.PreviewH\x00\x12.\n\x05reset\x18\x06 \x01(\x0b\x32\x1d.imagegen.generation.v1.ResetH\x00\x42\x07\n\x05\x65vent\",\n\x07Preview\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"\x07\n\x05Reset\"\x13\n\x11ListModelsRequest\"C\n\x12ListModelsResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.imagegen.generation.v1.Model\"\x8b\x01\n\x15SuggestPromptsRequest\x12T\n\x04text\x18\x01 \x01(\tBF\xbaHCr\x03\x18\xd0\x0f\xba\x01;\n\x08text.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\"Q\n\x16SuggestPromptsResponse\x12\x37\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\".imagegen.generation.v1.Suggestion\"\xa2\x01\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x39\n\x06source\x18\x02 \x01(\x0e\x32).imagegen.generation.v1.Suggestion.Source\"K\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_HISTORY\x10\x01\x12\x15\n\x11SOURCE_VOCABULARY\x10\x02\x32\x9d\x06\n\x11GenerationService\x12m\n\nCreateTask\x12).imagegen.generation.v1.CreateTaskRequest\x1a*.imagegen.generation.v1.CreateTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12\x64\n\x07GetTask\x12&.imagegen.generation.v1.GetTaskRequest\x1a\'.imagegen.generation.v1.GetTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\tListTasks\x12(.imagegen.generation.v1.ListTasksRequest\x1a).imagegen.generation.v1.ListTasksResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12m\n\nCancelTask\x12).imagegen.generation.v1.CancelTaskRequest\x1a*.imagegen.generation.v1.CancelTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12l\n\tWatchTask\x12(.imagegen.generation.v1.WatchTaskRequest\x1a).imagegen.generation.v1.WatchTaskResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x30\x01\x12o\n\nListModels\x12).imagegen.generation.v1.ListModelsRequest\x1a*.imagegen.generation.v1.ListModelsResponse\"\n\xa2\xbb\x18\x06\x08\x01\x10\x01(\x02\x12y\n\x0eSuggestPrompts\x12-.imagegen.generation.v1.SuggestPromptsRequest\x1a..imagegen.generation.v1.SuggestPromptsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,11 +37,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.generation.v1.gene
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATETASKREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_CREATETASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_CREATETASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272HIr\003\030\200\001\272\001A\n\016request_id.nul\022\027must not contain U+0000\032\026!this.contains(\'\\x00\')'
   _globals['_CREATETASKREQUEST'].fields_by_name['prompt']._loaded_options = None
   _globals['_CREATETASKREQUEST'].fields_by_name['prompt']._serialized_options = b'\272H\356\001r\005\020\001\030\320\017\272\001R\n\013prompt.text\022\021must not be blank\0320this.size() == 0 || this.matches(\'[^\\\\s\\\\p{Z}]\')\272\001\216\001\n\016prompt.control\022Bmust not contain control characters other than tab and line breaks\0328!this.matches(\'[\\\\x00-\\\\x08\\\\x0b\\\\x0c\\\\x0e-\\\\x1f\\\\x7f]\')'
   _globals['_CREATETASKREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_CREATETASKREQUEST'].fields_by_name['model']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_CREATETASKREQUEST'].fields_by_name['model']._serialized_options = b'\272HEr\004\020\001\030@\272\001<\n\tmodel.nul\022\027must not contain U+0000\032\026!this.contains(\'\\x00\')'
   _globals['_CREATETASKREQUEST'].fields_by_name['negative_prompt']._loaded_options = None
   _globals['_CREATETASKREQUEST'].fields_by_name['negative_prompt']._serialized_options = b'\272H\240\001r\003\030\320\017\272\001\227\001\n\027negative_prompt.control\022Bmust not contain control characters other than tab and line breaks\0328!this.matches(\'[\\\\x00-\\\\x08\\\\x0b\\\\x0c\\\\x0e-\\\\x1f\\\\x7f]\')'
   _globals['_CREATETASKREQUEST'].fields_by_name['width']._loaded_options = None
@@ -65,9 +65,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTASKSREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_LISTTASKSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\005\"\007\202\001\004\020\001 \000'
   _globals['_LISTTASKSREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_LISTTASKSREQUEST'].fields_by_name['model']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['model']._serialized_options = b'\272HCr\002\030@\272\001<\n\tmodel.nul\022\027must not contain U+0000\032\026!this.contains(\'\\x00\')'
   _globals['_LISTTASKSREQUEST'].fields_by_name['text']._loaded_options = None
-  _globals['_LISTTASKSREQUEST'].fields_by_name['text']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['text']._serialized_options = b'\272HCr\003\030\310\001\272\001;\n\010text.nul\022\027must not contain U+0000\032\026!this.contains(\'\\x00\')'
   _globals['_CANCELTASKREQUEST'].fields_by_name['task_id']._loaded_options = None
   _globals['_CANCELTASKREQUEST'].fields_by_name['task_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_WATCHTASKREQUEST'].fields_by_name['task_id']._loaded_options = None
@@ -75,7 +75,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHTASKREQUEST'].fields_by_name['cursor']._loaded_options = None
   _globals['_WATCHTASKREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_SUGGESTPROMPTSREQUEST'].fields_by_name['text']._loaded_options = None
-  _globals['_SUGGESTPROMPTSREQUEST'].fields_by_name['text']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_SUGGESTPROMPTSREQUEST'].fields_by_name['text']._serialized_options = b'\272HCr\003\030\320\017\272\001;\n\010text.nul\022\027must not contain U+0000\032\026!this.contains(\'\\x00\')'
   _globals['_SUGGESTPROMPTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_SUGGESTPROMPTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030\024(\000'
   _globals['_GENERATIONSERVICE'].methods_by_name['CreateTask']._loaded_options = None
@@ -93,43 +93,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONSERVICE'].methods_by_name['SuggestPrompts']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['SuggestPrompts']._serialized_options = b'\242\273\030\004\020\001(\002'
   _globals['_CREATETASKREQUEST']._serialized_start=243
-  _globals['_CREATETASKREQUEST']._serialized_end=1071
-  _globals['_CREATETASKRESPONSE']._serialized_start=1074
-  _globals['_CREATETASKRESPONSE']._serialized_end=1208
-  _globals['_ESTIMATE']._serialized_start=1210
-  _globals['_ESTIMATE']._serialized_end=1283
-  _globals['_GETTASKREQUEST']._serialized_start=1285
-  _globals['_GETTASKREQUEST']._serialized_end=1328
-  _globals['_GETTASKRESPONSE']._serialized_start=1330
-  _globals['_GETTASKRESPONSE']._serialized_end=1391
-  _globals['_LISTTASKSREQUEST']._serialized_start=1394
-  _globals['_LISTTASKSREQUEST']._serialized_end=1692
-  _globals['_LISTTASKSRESPONSE']._serialized_start=1694
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1783
-  _globals['_CANCELTASKREQUEST']._serialized_start=1785
-  _globals['_CANCELTASKREQUEST']._serialized_end=1831
-  _globals['_CANCELTASKRESPONSE']._serialized_start=1833
-  _globals['_CANCELTASKRESPONSE']._serialized_end=1897
-  _globals['_WATCHTASKREQUEST']._serialized_start=1899
-  _globals['_WATCHTASKREQUEST']._serialized_end=1970
-  _globals['_WATCHTASKRESPONSE']._serialized_start=1973
-  _globals['_WATCHTASKRESPONSE']._serialized_end=2269
-  _globals['_PREVIEW']._serialized_start=2271
-  _globals['_PREVIEW']._serialized_end=2315
-  _globals['_RESET']._serialized_start=2317
-  _globals['_RESET']._serialized_end=2324
-  _globals['_LISTMODELSREQUEST']._serialized_start=2326
-  _globals['_LISTMODELSREQUEST']._serialized_end=2345
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2347
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2414
-  _globals['_SUGGESTPROMPTSREQUEST']._serialized_start=2416
-  _globals['_SUGGESTPROMPTSREQUEST']._serialized_end=2493
-  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_start=2495
-  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_end=2576
-  _globals['_SUGGESTION']._serialized_start=2579
-  _globals['_SUGGESTION']._serialized_end=2741
-  _globals['_SUGGESTION_SOURCE']._serialized_start=2666
-  _globals['_SUGGESTION_SOURCE']._serialized_end=2741
-  _globals['_GENERATIONSERVICE']._serialized_start=2744
-  _globals['_GENERATIONSERVICE']._serialized_end=3541
+  _globals['_CREATETASKREQUEST']._serialized_end=1202
+  _globals['_CREATETASKRESPONSE']._serialized_start=1205
+  _globals['_CREATETASKRESPONSE']._serialized_end=1339
+  _globals['_ESTIMATE']._serialized_start=1341
+  _globals['_ESTIMATE']._serialized_end=1414
+  _globals['_GETTASKREQUEST']._serialized_start=1416
+  _globals['_GETTASKREQUEST']._serialized_end=1459
+  _globals['_GETTASKRESPONSE']._serialized_start=1461
+  _globals['_GETTASKRESPONSE']._serialized_end=1522
+  _globals['_LISTTASKSREQUEST']._serialized_start=1525
+  _globals['_LISTTASKSREQUEST']._serialized_end=1948
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1950
+  _globals['_LISTTASKSRESPONSE']._serialized_end=2039
+  _globals['_CANCELTASKREQUEST']._serialized_start=2041
+  _globals['_CANCELTASKREQUEST']._serialized_end=2087
+  _globals['_CANCELTASKRESPONSE']._serialized_start=2089
+  _globals['_CANCELTASKRESPONSE']._serialized_end=2153
+  _globals['_WATCHTASKREQUEST']._serialized_start=2155
+  _globals['_WATCHTASKREQUEST']._serialized_end=2226
+  _globals['_WATCHTASKRESPONSE']._serialized_start=2229
+  _globals['_WATCHTASKRESPONSE']._serialized_end=2525
+  _globals['_PREVIEW']._serialized_start=2527
+  _globals['_PREVIEW']._serialized_end=2571
+  _globals['_RESET']._serialized_start=2573
+  _globals['_RESET']._serialized_end=2580
+  _globals['_LISTMODELSREQUEST']._serialized_start=2582
+  _globals['_LISTMODELSREQUEST']._serialized_end=2601
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2603
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2670
+  _globals['_SUGGESTPROMPTSREQUEST']._serialized_start=2673
+  _globals['_SUGGESTPROMPTSREQUEST']._serialized_end=2812
+  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_start=2814
+  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_end=2895
+  _globals['_SUGGESTION']._serialized_start=2898
+  _globals['_SUGGESTION']._serialized_end=3060
+  _globals['_SUGGESTION_SOURCE']._serialized_start=2985
+  _globals['_SUGGESTION_SOURCE']._serialized_end=3060
+  _globals['_GENERATIONSERVICE']._serialized_start=3063
+  _globals['_GENERATIONSERVICE']._serialized_end=3860
 # @@protoc_insertion_point(module_scope)

@@ -54,7 +54,7 @@ class CreateTaskRequest(_message.Message):
     count: _builtins.int
     """Pictures, 1 to 4. Left out: 1."""
     validate_only: _builtins.bool
-    """Nothing is made, and the request_id means nothing."""
+    """Nothing is made, and the request_id means nothing. A seed that is left out is answered as 0."""
     def __init__(
         self,
         *,
@@ -230,7 +230,7 @@ class ListTasksRequest(_message.Message):
 
     @_builtins.property
     def created_before(self) -> _timestamp_pb2.Timestamp:
-        """Only tasks made before this moment."""
+        """Only tasks made before this moment. Nothing is, if that comes first."""
 
     def __init__(
         self,

@@ -85,7 +85,8 @@ class GenerationServiceServicer:
     def CreateTask(self, request, context):
         """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
         returns the task that the first call made, as it is now. With validate_only it makes nothing and
-        says what would come of it: the same errors, or the task without an id and an estimate.
+        says what would come of it: the same errors, or the task without an id and an estimate. That needs
+        the executor: while it is away the answer is `UNAVAILABLE` `DEPENDENCY_UNAVAILABLE`.
 
         Errors:
 
@@ -116,7 +117,8 @@ class GenerationServiceServicer:
 
         Errors:
 
-        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or for other
+        filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

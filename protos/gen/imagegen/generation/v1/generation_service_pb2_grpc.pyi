@@ -40,7 +40,8 @@ class GenerationServiceStub:
     CreateTask: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CreateTaskRequest, _generation_service_pb2.CreateTaskResponse]
     """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
     returns the task that the first call made, as it is now. With validate_only it makes nothing and
-    says what would come of it: the same errors, or the task without an id and an estimate.
+    says what would come of it: the same errors, or the task without an id and an estimate. That needs
+    the executor: while it is away the answer is `UNAVAILABLE` `DEPENDENCY_UNAVAILABLE`.
 
     Errors:
 
@@ -63,7 +64,8 @@ class GenerationServiceStub:
 
     Errors:
 
-    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or for other
+      filters.
     """
     CancelTask: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CancelTaskRequest, _generation_service_pb2.CancelTaskResponse]
     """CancelTask asks a task to stop and returns it. A task that no worker has yet stops at once, a
@@ -103,7 +105,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     CreateTask: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CreateTaskRequest, _generation_service_pb2.CreateTaskResponse]  # type: ignore[assignment]
     """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
     returns the task that the first call made, as it is now. With validate_only it makes nothing and
-    says what would come of it: the same errors, or the task without an id and an estimate.
+    says what would come of it: the same errors, or the task without an id and an estimate. That needs
+    the executor: while it is away the answer is `UNAVAILABLE` `DEPENDENCY_UNAVAILABLE`.
 
     Errors:
 
@@ -126,7 +129,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
 
     Errors:
 
-    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or for other
+      filters.
     """
     CancelTask: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CancelTaskRequest, _generation_service_pb2.CancelTaskResponse]  # type: ignore[assignment]
     """CancelTask asks a task to stop and returns it. A task that no worker has yet stops at once, a
@@ -169,7 +173,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_generation_service_pb2.CreateTaskResponse, _abc.Awaitable[_generation_service_pb2.CreateTaskResponse]]:
         """CreateTask accepts a task and returns it pending. With a request_id it is idempotent: a repeat
         returns the task that the first call made, as it is now. With validate_only it makes nothing and
-        says what would come of it: the same errors, or the task without an id and an estimate.
+        says what would come of it: the same errors, or the task without an id and an estimate. That needs
+        the executor: while it is away the answer is `UNAVAILABLE` `DEPENDENCY_UNAVAILABLE`.
 
         Errors:
 
@@ -204,7 +209,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
 
-        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or for other
+          filters.
         """
 
     @_abc_1.abstractmethod
