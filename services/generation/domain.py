@@ -127,6 +127,18 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Filter:
+    """Which of an owner's tasks are wanted: made from one moment on and before another; what is empty asks nothing."""
+
+    states: frozenset[State] = frozenset()
+    model: str = ""
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    text: str = ""
+    """The prompt has it, whatever the case."""
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why a task failed; the message is one sentence for a person."""
 

@@ -1,11 +1,15 @@
 """Tasks and models as the contract shows them."""
 
+from datetime import datetime
+from typing import Literal
+
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import model_pb2, task_pb2
 
 from services.generation.catalogue import LocalizedText, Model, Range
-from services.generation.domain import Estimate, Eta, Live, Request, Spec, State, Task, WaitingReason
-from services.runtime.protos import to_enum, to_timestamp
+from services.generation.domain import Estimate, Eta, Filter, Live, Request, Spec, State, Task, WaitingReason
+from services.runtime.errors import InvalidField
+from services.runtime.protos import from_enum, from_timestamp, to_enum, to_timestamp
 
 
 def request_from(message: pb.CreateTaskRequest) -> Request:
@@ -14,6 +18,26 @@ def request_from(message: pb.CreateTaskRequest) -> Request:
     for field in ("request_id", "validate_only"):
         given.pop(field, None)
     return Request(**given)
+
+
+def filter_from(message: pb.ListTasksRequest) -> Filter:
+    """Raises InvalidField."""
+    return Filter(
+        states=frozenset(State(from_enum(task_pb2.TaskState, state) or "") for state in message.states),
+        model=message.model,
+        created_from=_moment(message, "created_from"),
+        created_before=_moment(message, "created_before"),
+        text=message.text,
+    )
+
+
+def _moment(message: pb.ListTasksRequest, field: Literal["created_from", "created_before"]) -> datetime | None:
+    if not message.HasField(field):
+        return None
+    try:
+        return from_timestamp(getattr(message, field))
+    except ValueError as error:
+        raise InvalidField([(field, "must be a moment in the years 1 to 9999")]) from error
 
 
 def draft_to_proto(model: str, spec: Spec) -> task_pb2.Task:

@@ -16,6 +16,7 @@ from services.generation.executor import SubmitRefused
 from services.generation.messages import (
     draft_to_proto,
     estimate_to_proto,
+    filter_from,
     model_to_proto,
     request_from,
     task_to_proto,
@@ -68,12 +69,14 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         return pb.GetTaskResponse(task=task_to_proto(task))
 
     def ListTasks(self, request: pb.ListTasksRequest, context: Any) -> pb.ListTasksResponse:
-        last = decode_page_token(request.page_token)
+        filters = _filters(request)
+        last = decode_page_token(request.page_token, filters)
         after = TaskId(last) if last else None
-        tasks, following = self._tasks.page(_owner(), after, request.page_size or DEFAULT_TASKS)
+        size = request.page_size or DEFAULT_TASKS
+        tasks, following = self._tasks.page(_owner(), filter_from(request), after, size)
         return pb.ListTasksResponse(
             tasks=[task_to_proto(task) for task in tasks],
-            next_page_token=encode_page_token(following) if following else "",
+            next_page_token=encode_page_token(following, filters) if following else "",
         )
 
     def CancelTask(self, request: pb.CancelTaskRequest, context: Any) -> pb.CancelTaskResponse:
@@ -112,6 +115,15 @@ def generation_server(
         errors=ERRORS,
         threads=threads,
     )
+
+
+def _filters(request: pb.ListTasksRequest) -> bytes:
+    """What a page token goes with."""
+    filters = pb.ListTasksRequest()
+    filters.CopyFrom(request)
+    for field in ("page_size", "page_token"):
+        filters.ClearField(field)
+    return filters.SerializeToString(deterministic=True)
 
 
 def _owner() -> OwnerId:

@@ -13,6 +13,7 @@ from services.generation import store
 from services.generation.catalogue import Availability, Model, ModelUnavailable, ModelUnknown
 from services.generation.domain import (
     Estimate,
+    Filter,
     OwnerId,
     Request,
     RequestIdReused,
@@ -137,12 +138,18 @@ class Tasks:
         [task] = self._seen_now([task])
         return task
 
-    def page(self, owner_id: OwnerId, after: TaskId | None, size: int) -> tuple[list[Task], TaskId | None]:
-        """(tasks from the newest on, the id after which the next page begins if there is one)."""
+    def page(
+        self, owner_id: OwnerId, wanted: Filter, after: TaskId | None, size: int
+    ) -> tuple[list[Task], TaskId | None]:
+        """(tasks from the newest on, the id after which the next page begins if there is one).
+
+        The page is shorter than it could be by the tasks that are known only now to be in another state.
+        """
         with self._database.transaction() as tx:
-            tasks = store.list_tasks(tx, owner_id, after, size + 1)
+            tasks = store.list_tasks(tx, owner_id, wanted, after, size + 1)
         following = tasks[size - 1].id if len(tasks) > size else None
-        return self._seen_now(tasks[:size]), following
+        seen = self._seen_now(tasks[:size])
+        return [task for task in seen if not wanted.states or task.state in wanted.states], following
 
     def cancel(self, owner_id: OwnerId, task_id: TaskId) -> Task:
         """Ask a task to stop; the task as it then is. Raises TaskNotFound or TaskFinished."""

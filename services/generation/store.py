@@ -21,6 +21,7 @@ from services.generation.catalogue import Availability, Defaults, Limits, Locali
 from services.generation.domain import (
     Failure,
     FailureReason,
+    Filter,
     OwnerId,
     Spec,
     State,
@@ -169,10 +170,22 @@ def get_task(tx: Connection, owner_id: OwnerId, task_id: TaskId, *, lock: bool =
     return _task(row)
 
 
-def list_tasks(tx: Connection, owner_id: OwnerId, after: TaskId | None, limit: int) -> list[Task]:
-    """The owner's tasks, newest first, from the one after `after`."""
+def list_tasks(tx: Connection, owner_id: OwnerId, wanted: Filter, after: TaskId | None, limit: int) -> list[Task]:
+    """The owner's tasks that are wanted, newest first, from the one after `after`."""
     query = sa.select(generation_tasks).where(_t.user_id == owner_id).order_by(_t.id.desc()).limit(limit)
-    return _tasks(tx, query if after is None else query.where(_t.id < after))
+    if after is not None:
+        query = query.where(_t.id < after)
+    if wanted.states:
+        query = query.where(_t.status.in_(wanted.states))
+    if wanted.model:
+        query = query.where(_t.model_name == wanted.model)
+    if wanted.created_from is not None:
+        query = query.where(_t.created_at >= wanted.created_from)
+    if wanted.created_before is not None:
+        query = query.where(_t.created_at < wanted.created_before)
+    if wanted.text:
+        query = query.where(sa.func.strpos(sa.func.lower(_t.prompt), sa.func.lower(wanted.text)) > 0)
+    return _tasks(tx, query)
 
 
 def recent_prompts(tx: Connection, owner_id: OwnerId, beginning: str, limit: int) -> list[str]:

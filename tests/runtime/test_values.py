@@ -36,6 +36,15 @@ def test_a_page_token_comes_back_as_it_was(last: UUID):
     assert decode_page_token(encode_page_token(last)) == last
 
 
+@given(st.uuids(), st.binary(), st.binary())
+def test_a_page_token_goes_with_its_filters(last: UUID, filters: bytes, others: bytes):
+    token = encode_page_token(last, filters)
+    assert decode_page_token(token, filters) == last
+    if others != filters:
+        with pytest.raises(InvalidCursor):
+            decode_page_token(token, others)
+
+
 def test_no_page_token_is_the_first_page():
     assert decode_page_token("") is None
 
