@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import protovalidate
@@ -48,6 +49,8 @@ SECONDS = Histogram("imagegen_grpc_request_seconds", "Duration of calls by metho
 
 _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller", default=None)
 
+_client_address: contextvars.ContextVar[str] = contextvars.ContextVar("client_address", default="")
+
 Handler = Callable[[Any, Any], Any]
 
 
@@ -74,6 +77,14 @@ def service() -> str:
     if not isinstance(who, Service):
         raise CallerNotAllowed
     return who.name
+
+
+def client_address() -> str:
+    """The address that this call came from, as the door wrote it at the end of `x-forwarded-for`, else the peer's.
+
+    Empty if it has none, over a Unix socket say.
+    """
+    return _client_address.get()
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -175,6 +186,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """
         access = method.GetOptions().Extensions[access_pb2.access]
         metadata = dict(context.invocation_metadata())
+        forwarded = str(metadata.get("x-forwarded-for", "")).rpartition(",")[2].strip()
+        _client_address.set(forwarded or _peer_address(context.peer()))
         authorization = str(metadata.get("authorization", ""))
         caller: Caller = None
         if authorization:
@@ -241,6 +254,12 @@ def _require_access(who: Person, access: access_pb2.Access) -> None:
     scope = from_enum(access_pb2.Scope, access.scope)
     if who.scopes is not None and scope not in who.scopes:
         raise ScopeMissing(scope or "")
+
+
+def _peer_address(peer: str) -> str:
+    """`ipv4:127.0.0.1:5000` → `127.0.0.1`, `ipv6:[::1]:5000` → `::1`; the brackets come percent-encoded."""
+    kind, _, address = unquote(peer).partition(":")
+    return address.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
 async def _abort(context: Any, status: status_pb2.Status) -> None:
