@@ -219,7 +219,7 @@ class RegisterRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """3 to 32 letters or digits of any script, `.`, `_` or `-`."""
+    """3 to 32 letters (with their marks) or digits of any script, `.`, `_` or `-`."""
     email: _builtins.str
     password: _builtins.str
     """Any characters; not a common password, nor the name."""
