@@ -10,12 +10,13 @@ from datetime import datetime
 from uuid import uuid4
 
 import jwt
-from cryptography.fernet import InvalidToken, MultiFernet
+from cryptography.fernet import MultiFernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection
 
 from services.auth import store
-from services.auth.domain import ACCESS_LIFETIME, SIGNING_KEY_LINGER, Session, SigningKey
+from services.auth.domain import SIGNING_KEY_LINGER, Grant, SigningKey
+from services.auth.encryption import decrypt
 from services.runtime.database import Database
 from services.runtime.ids import uuid7
 from services.runtime.tokens import AUDIENCE
@@ -39,26 +40,38 @@ class SigningKeys:
         Raises ValueError if the key that is there cannot be decrypted.
         """
         with self._database.transaction() as tx:
-            store.lock_signing_keys(tx)
+            store.lock_secrets(tx)
             key = store.find_signing_key(tx)
             if key is None:
                 store.add_signing_key(tx, self._new_key())
             else:
                 self._decrypt(key)
 
-    def access_token(self, tx: Connection, session: Session, now: datetime) -> str:
-        """A JWT (RFC 7519) for the session's user, good for ACCESS_LIFETIME."""
+    def rotate(self) -> SigningKey:
+        """Sign with a new key from now on. The old one is listed until its last token has expired."""
+        with self._database.transaction() as tx:
+            store.lock_secrets(tx)
+            store.retire_signing_keys(tx, self._clock())
+            key = self._new_key()
+            store.add_signing_key(tx, key)
+        return key
+
+    def access_token(self, tx: Connection, grant: Grant, now: datetime) -> str:
+        """A JWT (RFC 7519)."""
         key = store.find_signing_key(tx)
         assert key is not None, "prepare() has made one, and a key is retired only for another"
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": str(session.user_id),
-            "sid": str(session.id),
+            "sub": str(grant.user_id),
+            "sid": str(grant.sid),
             "iat": now,
-            "exp": now + ACCESS_LIFETIME,
+            "exp": grant.expires_at,
             "jti": str(uuid4()),
+            "role": str(grant.role),
         }
+        if grant.scopes is not None:
+            claims["scope"] = " ".join(sorted(grant.scopes))
         return jwt.encode(claims, self._decrypt(key), "EdDSA", headers={"kid": str(key.id)})
 
     def list_public(self) -> list[SigningKey]:
@@ -86,8 +99,5 @@ class SigningKeys:
         )
 
     def _decrypt(self, key: SigningKey) -> Ed25519PrivateKey:
-        try:
-            seed = self._encryption.decrypt(key.private_key_encrypted)
-        except InvalidToken as error:
-            raise ValueError(f"none of the encryption keys opens the signing key {key.id}") from error
+        seed = decrypt(self._encryption, key.private_key_encrypted, f"the signing key {key.id}")
         return Ed25519PrivateKey.from_private_bytes(seed)

@@ -13,22 +13,28 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from cryptography.fernet import Fernet, MultiFernet
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from imagegen.auth.v1 import auth_service_pb2 as auth
-from imagegen.auth.v1 import auth_service_pb2_grpc
+from imagegen.auth.v1 import auth_service_pb2_grpc, identity_service_pb2_grpc
+from imagegen.auth.v1 import identity_service_pb2 as identity_pb
+from imagegen.runtime.v1 import access_pb2
 
+from services.auth.api_keys import ApiKeys
 from services.auth.authority import LocalAuthority
+from services.auth.domain import Limit, Role
+from services.auth.erasures import Erasures
+from services.auth.limits import Limits
 from services.auth.passwords import Passwords
 from services.auth.server import auth_server
 from services.auth.service import Auth
+from services.auth.settings import LIMIT_PERIOD
 from services.auth.signing import SigningKeys
 from services.runtime.database import Database
-from services.runtime.tokens import TokenVerifier, TrustedServices, decode_key
 from tests.grpc_errors import fields, reason
-from tests.identities import SERVICES, Metadata, seed
+from tests.identities import Metadata, as_service, verifier
 from tests.serving import running
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+LIMITS = Limits(Limit(10, LIMIT_PERIOD), Limit(50, LIMIT_PERIOD), Limit(100, LIMIT_PERIOD))
 PASSWORD = "correct horse battery staple"
 
 
@@ -53,26 +59,54 @@ class World:
     engine: sa.Engine
     clock: Clock = field(default_factory=Clock)
     fernet_key: bytes = field(default_factory=Fernet.generate_key)
+    address: str = field(init=False)
     stub: auth_service_pb2_grpc.AuthServiceStub = field(init=False)
+    identity: identity_service_pb2_grpc.IdentityServiceStub = field(init=False)
 
     @contextmanager
     def replica(
         self, hasher: PasswordHasher = CHEAP, clock: Clock | None = None
     ) -> Iterator[auth_service_pb2_grpc.AuthServiceStub]:
         """One more process beside the first, on the same database."""
+        with self.serving(hasher, clock) as address, grpc.insecure_channel(address) as channel:
+            yield auth_service_pb2_grpc.AuthServiceStub(channel)
+
+    @contextmanager
+    def serving(self, hasher: PasswordHasher = CHEAP, clock: Clock | None = None, url: str = "") -> Iterator[str]:
+        """The address of such a process; `url` is another way to the database."""
         clock = clock or self.clock
-        with closing(Database(self.url)) as database:
-            keys = self.signing_keys(database, clock=clock)
+        with closing(Database(url or self.url, connections=12)) as database:
+            keys, erasures = self.signing_keys(database, clock=clock), self.erasures(database)
             keys.prepare()
-            server = auth_server(Auth(database, Passwords(hasher), keys, clock), _verifier(keys), threads=8)
-            with running(server) as address, grpc.insecure_channel(address) as channel:
-                yield auth_service_pb2_grpc.AuthServiceStub(channel)
+            erasures.prepare()
+            people = self.accounts(database, hasher, clock)
+            api_keys = ApiKeys(database, keys, clock)
+            authority = LocalAuthority(database, keys, api_keys, clock)
+            server = auth_server(people, api_keys, erasures, authority, verifier("auth", authority), threads=8)
+            with running(server) as address:
+                yield address
+
+    def accounts(self, database: Database, hasher: PasswordHasher = CHEAP, clock: Clock | None = None) -> Auth:
+        clock = clock or self.clock
+        return Auth(
+            database=database,
+            passwords=Passwords(hasher),
+            signing_keys=self.signing_keys(database, clock=clock),
+            erasures=self.erasures(database),
+            limits=LIMITS,
+            clock=clock,
+        )
+
+    def erasures(self, database: Database, *fernet_keys: bytes) -> Erasures:
+        return Erasures(database, self.encryption(*fernet_keys), self.clock)
+
+    def encryption(self, *fernet_keys: bytes) -> MultiFernet:
+        return MultiFernet([Fernet(key) for key in fernet_keys or [self.fernet_key]])
 
     def signing_keys(
         self, database: Database, *fernet_keys: bytes, clock: Callable[[], datetime] | None = None
     ) -> SigningKeys:
-        encryption = MultiFernet([Fernet(key) for key in fernet_keys or [self.fernet_key]])
-        return SigningKeys(database, encryption, clock or self.clock)
+        return SigningKeys(database, self.encryption(*fernet_keys), clock or self.clock)
 
     def register(self, username: str = "", email: str = "", password: str = PASSWORD) -> auth.User:
         """What is not given is new."""
@@ -101,6 +135,40 @@ class World:
     def update_me(self, tokens: auth.Tokens, **changes: str) -> auth.User:
         return self.stub.UpdateMe(auth.UpdateMeRequest(**changes), metadata=bearer(tokens)).user
 
+    def change_password(self, tokens: auth.Tokens, current: str, new: str) -> None:
+        request = auth.ChangePasswordRequest(current_password=current, new_password=new)
+        self.stub.ChangePassword(request, metadata=bearer(tokens))
+
+    def delete_me(self, tokens: auth.Tokens, password: str = PASSWORD) -> None:
+        self.stub.DeleteMe(auth.DeleteMeRequest(password=password), metadata=bearer(tokens))
+
+    def sessions(self, tokens: auth.Tokens) -> Sequence[auth.Session]:
+        return self.stub.ListSessions(auth.ListSessionsRequest(), metadata=bearer(tokens)).sessions
+
+    def new_key(
+        self, tokens: auth.Tokens, *scopes: str, name: str = "ci", **fields: object
+    ) -> auth.CreateApiKeyResponse:
+        numbers = [access_pb2.Scope.Value(f"SCOPE_{scope.upper()}") for scope in scopes or ["generate", "read"]]
+        request = auth.CreateApiKeyRequest(name=name, scopes=numbers, **fields)
+        return self.stub.CreateApiKey(request, metadata=bearer(tokens))
+
+    def keys(self, tokens: auth.Tokens) -> Sequence[auth.ApiKey]:
+        return self.stub.ListApiKeys(auth.ListApiKeysRequest(), metadata=bearer(tokens)).api_keys
+
+    def revoke_key(self, tokens: auth.Tokens, key_id: str) -> None:
+        self.stub.RevokeApiKey(auth.RevokeApiKeyRequest(api_key_id=key_id), metadata=bearer(tokens))
+
+    def exchange(self, secret: str) -> identity_pb.ExchangeApiKeyResponse:
+        request = identity_pb.ExchangeApiKeyRequest(api_key=secret)
+        return self.identity.ExchangeApiKey(request, metadata=as_service("generation", "auth"))
+
+    def set_role(self, name: str, role: Role) -> bool:
+        with closing(Database(self.url)) as database:
+            return self.accounts(database).set_role(name, role)
+
+    def revoked(self) -> set[str]:
+        return {str(row.sid) for row in self.sql("SELECT sid FROM revocations")}
+
     def jwks(self) -> Sequence[auth.Jwk]:
         return self.stub.GetJwks(auth.GetJwksRequest()).keys
 
@@ -121,7 +189,10 @@ def world(fresh_database) -> Iterator[World]:
     with ExitStack() as cleaning:
         cleaning.callback(engine.dispose)
         it = World(url, engine)
-        it.stub = cleaning.enter_context(it.replica())
+        it.address = cleaning.enter_context(it.serving())
+        channel = cleaning.enter_context(grpc.insecure_channel(it.address))
+        it.stub = auth_service_pb2_grpc.AuthServiceStub(channel)
+        it.identity = identity_service_pb2_grpc.IdentityServiceStub(channel)
         yield it
 
 
@@ -150,10 +221,3 @@ def at_once(calls: Sequence[Callable[[], object]]) -> list[object]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
-
-
-def _verifier(keys: SigningKeys) -> TokenVerifier:
-    """Believes the services of tests.identities, and the people who have signed in here."""
-    seeds = {name: decode_key(seed(name)) for name in SERVICES}
-    trusted = {name: Ed25519PrivateKey.from_private_bytes(raw).public_key() for name, raw in seeds.items()}
-    return TokenVerifier("auth", TrustedServices(trusted), LocalAuthority(keys))

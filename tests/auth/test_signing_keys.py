@@ -36,8 +36,8 @@ def test_an_access_token_says_who_and_which_session_and_verifies_with_the_listed
 
     claims = decoded(world, tokens.access_token)
 
-    assert set(claims) == {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
-    assert (claims["sub"], claims["sid"]) == (user.id, str(session_id))
+    assert set(claims) == {"iss", "aud", "sub", "sid", "iat", "exp", "jti", "role"}
+    assert (claims["sub"], claims["sid"], claims["role"]) == (user.id, str(session_id), "user")
     assert claims["exp"] - claims["iat"] == 600
 
 
