@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor test chaos bench simulate check format proto lock
+.PHONY: help setup run executor auth test chaos bench simulate check format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -20,6 +20,10 @@ run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var] [SKETCHES
 executor: setup ## Operate the executor that runs here: make executor DO="workers list" [DATA_DIR=var]
 	@file="$(DATA_DIR)/run/operator.env"; set -a; ! test -e "$$file" || . "$$file"; \
 		$(BIN)/python -m services.executor $(DO)
+
+auth: setup ## Operate the accounts that run here: make auth DO="roles grant NAME operator" [DATA_DIR=var]
+	@file="$(DATA_DIR)/run/operator.env"; set -a; ! test -e "$$file" || . "$$file"; \
+		$(BIN)/python -m services.auth $(DO)
 
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import fcntl
 import os
+import shlex
 import signal
 import sys
 import time
@@ -56,7 +57,7 @@ def main() -> None:
             folder.mkdir(mode=0o700, exist_ok=True)
         at.postgres.forget_former_run()
         operator = at.run / "operator.env"
-        replace(operator, "".join(f"{name}={value}\n" for name, value in at.operator.items()))
+        replace(operator, "".join(f"{name}={shlex.quote(value)}\n" for name, value in at.operator.items()))
         failed = ""
         try:
             asyncio.run(_launch(at, lock))

@@ -76,8 +76,10 @@ class Installation:
 
     @property
     def operator(self) -> Mapping[str, str]:
-        """The environment in which an operator's command is let in by the executor."""
+        """The environment in which an operator's commands are let in by the executor, and work on the accounts."""
         return {
+            "AUTH_DATABASE_URL": self.settings["AUTH_DATABASE_URL"],
+            "AUTH_ENCRYPTION_KEYS": self.settings["AUTH_ENCRYPTION_KEYS"],
             "EXECUTOR_ADDRESS": self.address("executor"),
             "SERVICE_KEY_OPERATOR": self.secrets["operator_service_key"],
         }

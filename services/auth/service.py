@@ -24,7 +24,6 @@ from services.auth.domain import (
     Registration,
     RequestIdReused,
     Role,
-    Scope,
     Session,
     SessionId,
     SigningKey,
@@ -204,24 +203,6 @@ class Auth:
             store.remove_user(tx, user.id)
 
         self._confirmed(known, password, delete, refusal=WrongPassword)
-
-    def set_role(self, name: str, role: Role) -> bool:
-        """Give this role to who has this username or e-mail address; False if it is theirs already.
-
-        A change ends their sessions, whose tokens say the old role, and revokes their keys for operators; their other
-        keys never were good for more than everybody's. Raises UserNotFound.
-        """
-        with self._database.transaction() as tx:
-            known = store.find_credentials(tx, name)
-            if known is None:
-                raise UserNotFound
-            user = store.lock_credentials(tx, known.user.id).user
-            if user.role is role:
-                return False
-            store.set_role(tx, user.id, role)
-            store.end_sessions_of(tx, user.id, self._clock())
-            store.revoke_api_keys_of(tx, user.id, self._clock(), scope=Scope.ADMIN)
-            return True
 
     def list_public_keys(self) -> list[SigningKey]:
         """The keys that a good access token may be signed with."""

@@ -24,6 +24,7 @@ from services.auth.domain import Limit, Role
 from services.auth.erasures import Erasures
 from services.auth.limits import Limits
 from services.auth.passwords import Passwords
+from services.auth.roles import grant
 from services.auth.server import auth_server
 from services.auth.service import Auth
 from services.auth.settings import LIMIT_PERIOD
@@ -164,7 +165,7 @@ class World:
 
     def set_role(self, name: str, role: Role) -> bool:
         with closing(Database(self.url)) as database:
-            return self.accounts(database).set_role(name, role)
+            return grant(database, name, role, self.clock())
 
     def revoked(self) -> set[str]:
         return {str(row.sid) for row in self.sql("SELECT sid FROM revocations")}

@@ -100,6 +100,12 @@ def replace_password_hash(tx: Connection, user_id: UserId, password_hash: str) -
     tx.execute(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
+def list_operators(tx: Connection) -> list[User]:
+    """By name."""
+    found = sa.select(*USER).where(users.c.role == Role.OPERATOR).order_by(users.c.username)
+    return [_to_user(row) for row in tx.execute(found)]
+
+
 def set_role(tx: Connection, user_id: UserId, role: Role) -> None:
     tx.execute(sa.update(users).where(users.c.id == user_id).values(role=role))
 
