@@ -35,6 +35,7 @@ from tests.identities import Metadata, as_service, verifier
 from tests.serving import running
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+DEARER = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
 LIMITS = Limits(Limit(10, LIMIT_PERIOD), Limit(50, LIMIT_PERIOD), Limit(100, LIMIT_PERIOD))
 PASSWORD = "correct horse battery staple"
 
