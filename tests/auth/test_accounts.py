@@ -39,6 +39,7 @@ def test_a_password_is_kept_only_as_an_argon2id_hash(world):
         ("username", "a b"),
         ("username", "a@b"),
         ("username", "½½½"),
+        ("username", "\u0301ada"),
         ("email", ""),
         ("email", "nobody"),
         ("email", f"{'x' * 250}@example.org"),
@@ -52,6 +53,13 @@ def test_a_field_that_breaks_its_rule_is_named(world, field, value):
 
     with refused("INVALID_ARGUMENT", "INVALID_FIELD", field):
         world.stub.Register(auth.RegisterRequest(**good | {field: value}))
+
+
+@pytest.mark.parametrize("name", ["सरस्वती", "தமிழ்", "e\u0301cole", "ไก่ย่าง"])
+def test_a_username_may_have_the_marks_of_its_script(world, name):
+    user = world.register(name)
+
+    assert world.me(world.login(name)) == user
 
 
 @pytest.mark.parametrize("taken", ["ada", "ADA", "ａｄａ"])

@@ -70,6 +70,9 @@ def test_a_token_of_an_ended_session_and_an_expired_one_are_worth_nothing(ended,
         ("ａｄａ", "ada"),
         ("oﬃce", "office"),
         ("李小龙", "李小龙"),
+        ("सरस्वती", "सरस्वती"),
+        ("தமிழ்", "தமிழ்"),
+        ("e\u0301cole", "école"),
         ("x" * 32, "x" * 32),
     ],
 )
@@ -79,8 +82,19 @@ def test_a_username_is_kept_in_its_one_spelling(typed, kept):
 
 @pytest.mark.parametrize(
     "typed",
-    ["ab", "x" * 33, "a b c", "a@b", "½½½", "ﷺ" * 3, "x" * 31 + "ﬁ", "a\0b", ""],
-    ids=["short", "long", "spaces", "at", "½", "a phrase in one letter", "long at last", "nul", "empty"],
+    ["ab", "x" * 33, "a b c", "a@b", "½½½", "ﷺ" * 3, "x" * 31 + "ﬁ", "a\0b", "", "\u0301abc"],
+    ids=[
+        "short",
+        "long",
+        "spaces",
+        "at",
+        "½",
+        "a phrase in one letter",
+        "long at last",
+        "nul",
+        "empty",
+        "a mark first",
+    ],
 )
 def test_a_username_that_breaks_the_rule_once_normalised_is_refused(typed):
     with pytest.raises(ValueError, match="3 to 32 letters or digits"):

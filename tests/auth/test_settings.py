@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
@@ -39,3 +41,19 @@ def test_a_missing_setting_is_named_and_the_others_are_not_quoted(environment, n
 
     assert name.removeprefix("AUTH_").lower() in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_the_limits_are_counts_in_ten_minutes(environment):
+    environment.setenv("AUTH_ACCOUNT_FAILURES", "5")
+    limits = Settings().limits()
+
+    assert (limits.account_failures.count, limits.account_failures.interval) == (5, timedelta(minutes=2))
+    assert (limits.address_failures.count, limits.address_registrations.count) == (50, 100)
+
+
+@pytest.mark.parametrize("name", ["AUTH_ACCOUNT_FAILURES", "AUTH_ADDRESS_FAILURES", "AUTH_ADDRESS_REGISTRATIONS"])
+def test_a_limit_that_lets_nobody_in_stops_the_start(environment, name):
+    environment.setenv(name, "0")
+
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Settings()
