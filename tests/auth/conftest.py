@@ -1,5 +1,6 @@
 """The auth service on a real PostgreSQL, and the people who sign in to it."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -36,6 +37,8 @@ from tests.serving import running
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 DEARER = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
+SOON = 1.0
+"""Seconds within which everybody knows what has been revoked."""
 LIMITS = Limits(Limit(10, LIMIT_PERIOD), Limit(50, LIMIT_PERIOD), Limit(100, LIMIT_PERIOD))
 PASSWORD = "correct horse battery staple"
 
@@ -208,6 +211,17 @@ def refused(code: str, why: str, *named: str) -> Iterator[None]:
     with pytest.raises(grpc.RpcError) as caught:
         yield
     assert (caught.value.code().name, reason(caught.value), fields(caught.value)) == (code, why, list(named))
+
+
+def until_refused(call: Callable[[], object]) -> str:
+    """The reason, once the call is refused."""
+    deadline = time.monotonic() + SOON
+    while time.monotonic() < deadline:
+        try:
+            call()
+        except grpc.RpcError as error:
+            return reason(error)
+    raise AssertionError("not refused within a second")
 
 
 def at_once(calls: Sequence[Callable[[], object]]) -> list[object]:

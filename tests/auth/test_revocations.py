@@ -13,12 +13,9 @@ from imagegen.auth.v1 import auth_service_pb2_grpc, identity_service_pb2_grpc
 from imagegen.auth.v1 import identity_service_pb2 as pb
 
 from services.auth.domain import REVOCATION_LIFETIME
-from tests.auth.conftest import bearer
-from tests.grpc_errors import reason
+from tests.auth.conftest import SOON, bearer, until_refused
 from tests.identities import as_service
 from tests.tcp_proxy import TcpProxy
-
-SOON = 1.0
 
 
 @contextmanager
@@ -41,17 +38,6 @@ def ended(world) -> str:
     [session] = world.sessions(tokens)
     world.logout(tokens.refresh_token)
     return session.id
-
-
-def until_refused(call) -> str:
-    """The reason, once the call is refused."""
-    deadline = time.monotonic() + SOON
-    while time.monotonic() < deadline:
-        try:
-            call()
-        except grpc.RpcError as error:
-            return reason(error)
-    raise AssertionError("not refused within a second")
 
 
 def test_the_first_message_has_all_that_matter_and_may_be_empty(world):

@@ -21,7 +21,10 @@ import sqlalchemy as sa
         "UPDATE api_keys SET prefix = 'sk-123456789'",
         "UPDATE api_keys SET expires_at = created_at",
         "INSERT INTO api_keys SELECT uuidv7(), user_id, name, scopes, key_hash, prefix, NULL, created_at FROM api_keys",
-        "INSERT INTO api_keys SELECT uuidv7(), user_id, name, scopes, sha256('x'), prefix, request_id, created_at FROM api_keys",
+        (
+            "INSERT INTO api_keys SELECT uuidv7(), user_id, name, scopes, sha256('x'), prefix, request_id, created_at"
+            " FROM api_keys"
+        ),
         "UPDATE erasures SET user_hash = '\\x00'",
         "UPDATE erasures SET pending = '{gateway}'",
         "UPDATE erasures SET pending = '{}'",
