@@ -38,7 +38,9 @@ def work():
 
 
 def operate():
-    said = {"address": os.environ.get("EXECUTOR_ADDRESS"), "key": os.environ.get("SERVICE_KEY_OPERATOR")}
+    """Says its arguments, and the environment that an operator's commands work in."""
+    names = ("EXECUTOR_ADDRESS", "SERVICE_KEY_OPERATOR", "AUTH_DATABASE_URL", "AUTH_ENCRYPTION_KEYS")
+    said = {"environment": {name: os.environ[name] for name in names if name in os.environ}}
     json.dump({"arguments": sys.argv[1:], **said}, sys.stdout)
 
 

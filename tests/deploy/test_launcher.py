@@ -21,6 +21,7 @@ from tests.deploy.waiting import wait_until
 
 STAND_INS = {
     "services/runtime/migrate.py": "migrate()",
+    "services/auth/__main__.py": "operate()",
     "services/auth/main.py": "serve_grpc('auth')",
     "services/generation/main.py": "serve_grpc('generation')",
     "services/executor/__main__.py": "operate()",
@@ -148,8 +149,8 @@ def test_a_comfyui_that_does_not_work_is_told_of_once(project, tmp_path):
     assert log.read_text().count("does not work") == 1
 
 
-def make_executor(project, data):
-    """What `make executor` hands to the command: its arguments, and how it would speak to the executor."""
+def operate(project, data, target):
+    """What `make executor` or `make auth` hands to the command: its arguments, and how it would be let in."""
     # What `make setup` leaves behind, but with the Python of these tests.
     environment = project / ".venv"
     environment.joinpath("bin").mkdir(parents=True, exist_ok=True)
@@ -157,26 +158,33 @@ def make_executor(project, data):
     environment.joinpath("bin", "python").chmod(0o755)
     project.joinpath("requirements.lock").touch()
     environment.joinpath("synced").touch()
-    command = ["make", "executor", "DO=workers drain 7", f"DATA_DIR={data}"]
+    command = ["make", target, "DO=workers drain 7", f"DATA_DIR={data}"]
     path = {"PATH": os.environ["PATH"]}
     made = subprocess.run(command, cwd=project, env=path, capture_output=True, text=True, check=True, timeout=20)
     return json.loads(made.stdout)
 
 
-def test_make_executor_speaks_as_the_operator_of_the_running_installation(ready, project):
+@pytest.mark.parametrize("target", ["executor", "auth"])
+def test_an_operators_command_is_let_in_by_the_running_installation(ready, project, target):
     _, data = ready
     secrets = json.loads((data / "secrets.json").read_text())
-    status = json.loads((data / "run" / "processes.json").read_text())
-    assert make_executor(project, data) == {
+    processes = json.loads((data / "run" / "processes.json").read_text())["processes"]
+    password = secrets["auth_database_password"]
+    assert operate(project, data, target) == {
         "arguments": ["workers", "drain", "7"],
-        "address": status["processes"]["executor"]["address"],
-        "key": secrets["operator_service_key"],
+        "environment": {
+            "EXECUTOR_ADDRESS": processes["executor"]["address"],
+            "SERVICE_KEY_OPERATOR": secrets["operator_service_key"],
+            "AUTH_DATABASE_URL": f"postgresql://auth:{password}@{processes['postgres']['address']}/auth",
+            "AUTH_ENCRYPTION_KEYS": secrets["auth_encryption_key"],
+        },
     }
     assert stat.S_IMODE((data / "run" / "operator.env").stat().st_mode) == 0o600
 
 
-def test_make_executor_runs_without_an_installation(project, tmp_path):
-    assert make_executor(project, tmp_path) == {"arguments": ["workers", "drain", "7"], "address": None, "key": None}
+@pytest.mark.parametrize("target", ["executor", "auth"])
+def test_an_operators_command_runs_without_an_installation(project, tmp_path, target):
+    assert operate(project, tmp_path, target) == {"arguments": ["workers", "drain", "7"], "environment": {}}
 
 
 def test_a_second_launcher_on_the_same_folder_is_refused(ready, project):

@@ -8,13 +8,15 @@ import jwt
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from imagegen.executor.v1 import operator_service_pb2 as operator_pb
+from imagegen.executor.v1 import operator_service_pb2_grpc
 from imagegen.generation.v1 import error_reason_pb2 as reasons
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import generation_service_pb2_grpc, task_pb2
 
-from services.runtime.calls import person, person_or_none
+from services.runtime.calls import client_address, person, person_or_none
 from services.runtime.errors import DependencyUnavailable, ErrorTable
-from services.runtime.requests import request_id
+from services.runtime.requests import request_id, traceparent
 from services.runtime.server import Server
 from tests.grpc_errors import fields, reason, retry_seconds
 from tests.identities import as_person, as_service, verifier
@@ -39,6 +41,8 @@ class Servicer(generation_service_pb2_grpc.GenerationServiceServicer):
     """GetTask raises `error`, or answers who asked in which thread; WatchTask goes on for ever."""
 
     error: Exception | None = None
+    trace = ""
+    address = ""
 
     def GetTask(self, request, context):
         if self.error is not None:
@@ -49,6 +53,7 @@ class Servicer(generation_service_pb2_grpc.GenerationServiceServicer):
 
     def ListModels(self, request, context):
         assert person_or_none() is None
+        self.trace, self.address = traceparent(), client_address()
         return pb.ListModelsResponse()
 
     async def WatchTask(self, request, context):
@@ -200,3 +205,95 @@ def test_reflection_lists_the_services(channel):
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     answer = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([request])))
     assert SERVICE.full_name in {service.name for service in answer.list_services_response.service}
+
+
+def test_a_key_may_call_what_it_has_the_scope_for(stub):
+    assert get_task(stub, as_person(scope="read"))
+    assert get_task(stub, as_person(scope="share read generate"))
+
+
+@pytest.mark.parametrize("scope", ["generate", "share admin", "", "reader"])
+def test_a_key_without_the_scope_is_refused(stub, scope):
+    error = refused(stub, as_person(scope=scope, role="operator"))
+    assert (error.code().name, reason(error)) == ("PERMISSION_DENIED", "SCOPE_MISSING")
+
+
+OPERATORS = operator_pb.DESCRIPTOR.services_by_name["OperatorService"]
+
+
+class Operators(operator_service_pb2_grpc.OperatorServiceServicer):
+    def ListOwners(self, request, context):
+        return operator_pb.ListOwnersResponse()
+
+
+@pytest.fixture
+def operators():
+    server = Server(
+        [OPERATORS],
+        lambda server: operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(Operators(), server),
+        verifier=verifier("executor"),
+        errors=ERRORS,
+        threads=2,
+    )
+    with running(server) as address, grpc.insecure_channel(address) as channel:
+        yield operator_service_pb2_grpc.OperatorServiceStub(channel)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [as_person(role="operator"), as_person(role="operator", scope="admin"), as_service("operator", "executor")],
+    ids=["an operator", "a key for operators", "the operator's own service"],
+)
+def test_an_operator_is_let_in(operators, metadata):
+    assert operators.ListOwners(operator_pb.ListOwnersRequest(), metadata=metadata) == operator_pb.ListOwnersResponse()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (as_person(), "CALLER_NOT_ALLOWED"),
+        (as_person(role="OPERATOR"), "CALLER_NOT_ALLOWED"),
+        (as_person(scope="admin"), "CALLER_NOT_ALLOWED"),
+        (as_person(role="operator", scope="generate read share"), "SCOPE_MISSING"),
+        (as_service("gateway", "executor"), "CALLER_NOT_ALLOWED"),
+    ],
+    ids=["a user", "another spelling", "a user's key", "an operator's key without the scope", "another service"],
+)
+def test_nobody_else_is_an_operator(operators, metadata, expected):
+    with pytest.raises(grpc.RpcError) as caught:
+        operators.ListOwners(operator_pb.ListOwnersRequest(), metadata=metadata)
+    assert (caught.value.code().name, reason(caught.value)) == ("PERMISSION_DENIED", expected)
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_trace_is_continued_by_the_calls_own_span(servicer, stub):
+    stub.ListModels(pb.ListModelsRequest(), metadata=(("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),))
+    version, trace, span, flags = servicer.trace.split("-")
+    assert (version, trace, flags) == ("00", TRACE, "01")
+    assert span != "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize("sent", ["", "nonsense", f"00-{'0' * 32}-b7ad6b7169203331-01", f"00-{TRACE}-{'0' * 16}-01"])
+def test_a_call_that_is_in_no_trace_begins_one(servicer, stub, sent):
+    stub.ListModels(pb.ListModelsRequest(), metadata=(("traceparent", sent),) if sent else ())
+    version, trace, span, flags = servicer.trace.split("-")
+    assert (version, len(trace), len(span), flags) == ("00", 32, 16, "00")
+    assert trace not in (TRACE, "0" * 32)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        (["192.0.2.1"], "192.0.2.1"),
+        (["203.0.113.9, 192.0.2.1"], "192.0.2.1"),
+        (["203.0.113.9", "2001:db8::1"], "2001:db8::1"),
+        ([""], "127.0.0.1"),
+        ([], "127.0.0.1"),
+    ],
+    ids=["one", "the last", "of the last line", "empty", "none: the peer"],
+)
+def test_the_address_of_a_call_is_the_one_that_the_door_wrote(servicer, stub, forwarded, address):
+    stub.ListModels(pb.ListModelsRequest(), metadata=[("x-forwarded-for", value) for value in forwarded])
+    assert servicer.address == address
