@@ -149,6 +149,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Any) -> None:
             async def answer() -> None:
                 caller = await self._admit(method, context)
+                # A stream that ends while these are on their way cannot say why: grpc.aio would send them again.
+                await context.send_initial_metadata(())
                 async with self._lifetime(caller), aclosing(handler(_validated(request), context)) as messages:
                     async for message in messages:
                         await context.write(message)
