@@ -1,5 +1,6 @@
 """The generation service on a real PostgreSQL, with an executor that does what a test says."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.protos import from_enum
 from tests.generation.executor_stand_in import ExecutorStandIn
-from tests.identities import as_person, identity, verifier
+from tests.identities import TestAuthority, as_person, identity, verifier
 from tests.serving import running
 
 CAP = 20
@@ -46,6 +47,17 @@ class Clock:
         self._ahead += timedelta(**time)
 
 
+class Authority(TestAuthority):
+    """That of one process, which hears of a revocation when a test says so."""
+
+    async def follow(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().follow()
+
+    def revoke(self, sid: UUID) -> None:
+        self._loop.call_soon_threadsafe(self.revocations.add, {sid: datetime.now(UTC) + timedelta(minutes=10)})
+
+
 @dataclass
 class Replica:
     """One process of the service. Its reconciler takes steps when a test says so, or by itself once started."""
@@ -55,6 +67,7 @@ class Replica:
     reconciler: Reconciler
     executor: Executor
     channel: grpc.Channel
+    authority: Authority
 
     def submit_waiting(self) -> None:
         """As the outbox' thread does, with the executor known to be there if it is."""
@@ -108,10 +121,11 @@ class World:
         tasks = Tasks(database, executor, outbox, CAP, self.clock)
         reconciler = Reconciler(database, executor, tasks, outbox, self.clock)
         watcher = Watcher(tasks, self.stand_in.address, peer, self.clock)
-        server = generation_server(tasks, watcher, load_vocabulary(), verifier("generation"), threads=8)
+        authority = Authority()
+        server = generation_server(tasks, watcher, load_vocabulary(), verifier("generation", authority), threads=8)
         with running(server) as address, grpc.insecure_channel(address) as to_server:
             stub = generation_service_pb2_grpc.GenerationServiceStub(to_server)
-            yield Replica(stub, tasks, reconciler, executor, to_executor)
+            yield Replica(stub, tasks, reconciler, executor, to_executor, authority)
         reconciler.stop()
         database.close()
 
@@ -162,9 +176,9 @@ class World:
         request = pb.CancelTaskRequest(task_id=task_id)
         return self.first.stub.CancelTask(request, metadata=as_person(owner or self.me), timeout=WAIT).task
 
-    def watch(self, task_id: str, cursor: str = "", owner: UUID | None = None) -> Watch:
+    def watch(self, task_id: str, cursor: str = "", owner: UUID | None = None, **claimed: object) -> Watch:
         request = pb.WatchTaskRequest(task_id=task_id, cursor=cursor)
-        call = self.first.stub.WatchTask(request, metadata=as_person(owner or self.me), timeout=WAIT)
+        call = self.first.stub.WatchTask(request, metadata=as_person(owner or self.me, **claimed), timeout=WAIT)
         self.stack.callback(call.cancel)
         return Watch(call)
 

@@ -92,16 +92,47 @@ def test_without_a_request_id_every_call_makes_a_task(world):
     assert world.create().id != world.create().id
 
 
-def test_two_hundred_repeats_at_once_make_one_task(world):
+def test_two_hundred_repeats_at_once_make_one_task_and_one_job(world):
     with world.replica() as second:
+        for replica in (world.first, second):
+            replica.reconciler.start()
         stubs = [world.first.stub, second.stub]
         request = pb.CreateTaskRequest(request_id="r", prompt="a lighthouse", model="sd15")
         metadata = as_person(world.me)
         answers = in_parallel(200, lambda i: stubs[i % 2].CreateTask(request, metadata=metadata, timeout=30))
+        job = world.stand_in.submitted.get(timeout=WAIT)
 
-    assert {answer.task.id for answer in answers} == {answers[0].task.id}
+    assert {answer.task.id for answer in answers} == {job.job_id}
     assert Counter(answer.replayed for answer in answers) == {True: 199, False: 1}
     assert len(world.listed().tasks) == 1
+    assert world.stand_in.jobs.keys() == {job.job_id}
+
+
+def test_of_two_requests_that_race_for_one_id_one_is_made_and_the_other_refused(world):
+    with world.replica() as second:
+        stubs = [world.first.stub, second.stub]
+        metadata = as_person(world.me)
+
+        def call(i: int) -> pb.CreateTaskResponse:
+            request = pb.CreateTaskRequest(request_id="r", prompt=f"a lighthouse {i // 2 % 2}", model="sd15")
+            return stubs[i % 2].CreateTask(request, metadata=metadata, timeout=30)
+
+        answers = in_parallel(40, call)
+
+    [made] = world.listed().tasks
+    refusals = [reason(answer) for answer in answers if isinstance(answer, grpc.RpcError)]
+    assert refusals == ["REQUEST_ID_REUSED"] * 20
+    assert {answer.task.id for answer in answers if not isinstance(answer, grpc.RpcError)} == {made.id}
+
+
+def test_a_repeat_is_answered_through_another_replica_and_after_more_than_a_day(world):
+    first = world.create(request_id="r")
+    world.clock.advance(hours=25)
+    with world.replica() as second:
+        request = pb.CreateTaskRequest(request_id="r", prompt="a lighthouse", model="sd15")
+        again = second.stub.CreateTask(request, metadata=as_person(world.me), timeout=WAIT)
+
+    assert (again.task.id, again.replayed) == (first.id, True)
 
 
 def test_the_cap_counts_unfinished_tasks(world):

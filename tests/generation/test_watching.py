@@ -445,3 +445,31 @@ def test_many_watchers_see_the_same_end(world):
     world.stand_in.tell(task_id, "completed")
 
     assert {state_of(watch.rest()[-1].status) for watch in watches} == {"completed"}
+
+
+@pytest.mark.parametrize("scope", [None, "read"])
+def test_a_watch_ends_when_its_session_or_key_is_revoked_and_no_other_does(world, scope):
+    task_id, sid = world.submitted(), uuid4()
+    revoked, other = world.watch(task_id, sid=sid, scope=scope), world.watch(task_id)
+    for watch in (revoked, other):
+        watch.next()
+
+    world.first.authority.revoke(sid)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        revoked.rest()
+    assert (caught.value.code(), reason(caught.value)) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_REVOKED")
+    world.stand_in.tell(task_id, "completed")
+    assert state_of(other.rest()[-1].status) == "completed"
+
+
+def test_a_revoked_watch_lets_go_of_the_executor_and_does_not_come_back(world):
+    task_id, sid = world.submitted(), uuid4()
+    watch = world.watch(task_id, sid=sid)
+    cursor = watch.next().cursor
+    world.first.authority.revoke(sid)
+
+    assert world.stand_in.unwatched.get(timeout=WAIT) == task_id
+    with pytest.raises(grpc.RpcError) as caught:
+        world.watch(task_id, cursor, sid=sid).rest()
+    assert reason(caught.value) == "TOKEN_REVOKED"
