@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -24,7 +25,7 @@ from services.results.links import ImageLinks
 from services.results.server import results_server
 from services.results.service import Results
 from services.runtime.database import Database
-from tests.identities import Metadata, as_person, as_service, verifier
+from tests.identities import Metadata, TestAuthority, as_person, as_service, verifier
 from tests.results.pictures import a_png
 from tests.serving import running
 
@@ -41,6 +42,7 @@ class World:
     links: ImageLinks
     folder: Path
     database: sa.Engine
+    authority: TestAuthority
 
     def store(
         self,
@@ -93,6 +95,10 @@ class World:
         assert first.WhichOneof("part") == "result"
         return first.result, [message.chunk for message in others]
 
+    def revoke(self, sid: UUID) -> None:
+        """Before any call is made under it."""
+        self.authority.revocations.add({sid: datetime.now(UTC) + timedelta(minutes=10)})
+
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
 
@@ -112,14 +118,15 @@ def world(fresh_database, tmp_path) -> Iterator[World]:
     database = Database(url)
     links = ImageLinks(bytes(range(32)))
     results = Results(database, Blobs.from_url(folder.as_uri()), links)
+    authority = TestAuthority()
     engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg2"))
     with (
-        running(results_server(results, verifier("results"), threads=8)) as address,
+        running(results_server(results, verifier("results", authority), threads=8)) as address,
         grpc.insecure_channel(address) as channel,
     ):
         people = results_service_pb2_grpc.ResultsServiceStub(channel)
         workers = store_service_pb2_grpc.StoreServiceStub(channel)
-        yield World(people, workers, results, links, folder, engine)
+        yield World(people, workers, results, links, folder, engine, authority)
     engine.dispose()
     database.close()
 
@@ -134,7 +141,11 @@ class Refusal:
 
 
 def refusal(caught: pytest.ExceptionInfo[grpc.RpcError]) -> Refusal:
-    status = rpc_status.from_call(caught.value)
+    return refusal_of(caught.value)
+
+
+def refusal_of(error: grpc.RpcError) -> Refusal:
+    status = rpc_status.from_call(error)
     reason, fields = "", ()
     for detail in status.details if status else ():
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
@@ -142,4 +153,4 @@ def refusal(caught: pytest.ExceptionInfo[grpc.RpcError]) -> Refusal:
             reason = info.reason
         if detail.Unpack(bad):
             fields = tuple(violation.field for violation in bad.field_violations)
-    return Refusal(caught.value.code().name, reason, fields)
+    return Refusal(error.code().name, reason, fields)
