@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import subprocess
 import threading
 import uuid
@@ -269,9 +270,37 @@ def test_what_is_not_public_is_not_found_for_rest(rest, path):
     assert_is_a_problem(rest.post(path), "not_found")
 
 
+def test_a_method_that_nobody_knows_reaches_the_gateway(rest):
+    assert rest.request("BREW", "/").status_code == 501  # as Python's own server says it
+
+
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1\r\nHost: x\r\na: \0", "nonsense"])
+def test_what_is_no_http_is_a_problem(public, line):
+    with socket.create_connection(public.split(":")) as connection, connection.makefile("rwb") as stream:
+        stream.write(f"{line}\r\n\r\n".encode())
+        stream.flush()
+        head, body = stream.read().split(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert_says(json.loads(body), "bad_request")
+
+
 def test_endless_headers_are_refused(rest):
     answer = rest.get("/", headers={"x-endless": "x" * 70_000})
-    assert answer.status_code == 431
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert_says(answer.json(), "headers_too_large")
+
+
+def assert_says(problem, code):
+    """As far as it can be said when the request could not be read."""
+    status, detail = CODES[code]
+    assert problem == {
+        "type": f"/problems/{code}",
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [],
+    }
 
 
 def test_a_grpc_message_may_be_larger_than_a_rest_body(channel):
