@@ -1,10 +1,15 @@
-"""Calls to neighbours: channels that reconnect fast, and the metadata that every call carries."""
+"""Calls to neighbours: channels that reconnect fast, and the metadata that every call carries.
+
+Where certificates are given (`TlsSettings`), a channel shows this process's own and believes a neighbour whose
+certificate has the name that is dialled. It shows what was on disk when it was made.
+"""
 
 from collections.abc import Sequence
 
 import grpc
 
 from services.runtime.requests import request_id, traceparent
+from services.runtime.settings import TlsSettings
 from services.runtime.tokens import ServiceIdentity
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -29,12 +34,23 @@ Metadata = tuple[tuple[str, str], ...]
 
 def channel(address: str) -> grpc.Channel:
     """A channel for threads."""
-    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    credentials = _credentials()
+    if credentials is None:
+        return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    return grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
 
 
 def aio_channel(address: str) -> grpc.aio.Channel:
     """A channel for the event loop."""
-    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    credentials = _credentials()
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+
+
+def _credentials() -> grpc.ChannelCredentials | None:
+    ours = TlsSettings().certificates()
+    return None if ours is None else grpc.ssl_channel_credentials(ours.ca, ours.key, ours.chain)
 
 
 class Peer:

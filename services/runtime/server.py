@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import grpc
 import structlog
@@ -16,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.calls import CallInterceptor
 from services.runtime.channels import MAX_MESSAGE_BYTES
 from services.runtime.errors import ErrorTable
+from services.runtime.settings import Certificates, TlsSettings
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
@@ -56,14 +58,18 @@ class Server:
         self._server: grpc.aio.Server | None = None
 
     async def start(self, listen: str) -> int:
-        """Listen on `host:port` (port 0: any) and return the port. Health says SERVING from here on."""
+        """Listen on `host:port` (port 0: any) and return the port. Health says SERVING from here on.
+
+        Where certificates are given (`TlsSettings`), only who shows one of the same authority is let in.
+        """
         server = grpc.aio.server(interceptors=[self._interceptor], options=SERVER_OPTIONS)
         self._register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in self._services]
         reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], server)
         self._following = asyncio.create_task(self._authority.follow())
-        port = server.add_insecure_port(listen)
+        credentials = _credentials(TlsSettings())
+        port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
         await server.start()
         for name in ["", *names]:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -90,3 +96,23 @@ class Server:
         log.info("serving", listen=listen)
         await stopping.wait()
         await self.stop()
+
+
+def _credentials(settings: TlsSettings) -> grpc.ServerCredentials | None:
+    """Certificates are read anew for every connection: renewed ones need no restart."""
+    first = settings.certificates()
+    if first is None:
+        return None
+    known = _configuration(first)
+
+    def current() -> grpc.ServerCertificateConfiguration:
+        nonlocal known
+        with suppress(OSError):  # while they are being replaced, the former ones go on
+            known = _configuration(settings.certificates() or first)
+        return known
+
+    return grpc.dynamic_ssl_server_credentials(known, current, require_client_authentication=True)
+
+
+def _configuration(ours: Certificates) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(ours.key, ours.chain)], ours.ca)

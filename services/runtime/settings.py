@@ -1,14 +1,50 @@
 """The settings that every process has, whatever its context."""
 
 import os
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
-from pydantic_settings import BaseSettings
+from pydantic import FilePath, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.tokens import ServiceIdentity, TrustedServices
 
 
-class ProcessSettings(BaseSettings):
+@dataclass(frozen=True)
+class Certificates:
+    """What a process shows its neighbours, and the authority that theirs must come from; PEM, as it is on disk now."""
+
+    ca: bytes
+    chain: bytes
+    key: bytes
+
+
+class TlsSettings(BaseSettings):
+    """Files of the certificates between services: all three, or none and gRPC goes in the clear."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    grpc_tls_ca: FilePath | None = None
+    grpc_tls_cert: FilePath | None = None
+    """With the names by which callers reach this process, and for servers and clients alike."""
+    grpc_tls_key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _half_is_nothing(self) -> Self:
+        if len({file is None for file in (self.grpc_tls_ca, self.grpc_tls_cert, self.grpc_tls_key)}) > 1:
+            raise ValueError("GRPC_TLS_CA, GRPC_TLS_CERT and GRPC_TLS_KEY go together: set all three or none")
+        return self
+
+    def certificates(self) -> Certificates | None:
+        """None if gRPC goes in the clear. Raises OSError if a file cannot be read."""
+        if self.grpc_tls_ca is None or self.grpc_tls_cert is None or self.grpc_tls_key is None:
+            return None
+        return Certificates(
+            self.grpc_tls_ca.read_bytes(), self.grpc_tls_cert.read_bytes(), self.grpc_tls_key.read_bytes()
+        )
+
+
+class ProcessSettings(TlsSettings):
     """Environment of any process: where its metrics listen, how it logs, whom it believes."""
 
     metrics_listen: str = ""
