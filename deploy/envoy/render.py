@@ -6,11 +6,23 @@ python -m deploy.envoy.render --listen 0.0.0.0:8080 --auth auth:50051 … > envo
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
+from typing import Any, NamedTuple
 
 TEMPLATE = Path(__file__).with_name("envoy.yaml")
+_SOCKETS = "type.googleapis.com/envoy.extensions.transport_sockets"
+
+
+class Certificates(NamedTuple):
+    """Files, as Envoy sees them, of what it shows the services and of the authority that theirs must come from."""
+
+    ca: str
+    cert: str
+    key: str
 
 
 def render(
@@ -23,6 +35,7 @@ def render(
     gateway: str,
     cors_origins: Sequence[str] = (),
     access_log: bool = False,
+    tls: Certificates | None = None,
 ) -> str:
     """Returns the YAML of one Envoy.
 
@@ -35,6 +48,7 @@ def render(
         gateway: as auth, and speaks HTTP/1.1.
         cors_origins: origins (`https://app.example.org`) whose pages may call; empty allows none.
         access_log: one JSON line per request to standard output.
+        tls: how Envoy and the services know each other, for gRPC and its health checks; None for in the clear.
     """
     addresses = {
         "listen": listen,
@@ -49,8 +63,38 @@ def render(
         "access_log": "/dev/stdout" if access_log else "/dev/null",
     }
     for name, address in addresses.items():
-        values[f"{name}_host"], _, values[f"{name}_port"] = address.rpartition(":")
+        host, _, values[f"{name}_port"] = address.rpartition(":")
+        values[f"{name}_host"] = host
+        values[f"{name}_transport"] = json.dumps(_transport(host, tls))
     return Template(TEMPLATE.read_text()).substitute(values)
+
+
+def _transport(host: str, tls: Certificates | None) -> Mapping[str, Any]:
+    """A cluster's transport socket: it believes a service whose certificate has the host's name or address."""
+    if tls is None:
+        return {"name": "raw", "typed_config": {"@type": f"{_SOCKETS}.raw_buffer.v3.RawBuffer"}}
+    name = {"sni": host}
+    kind = "DNS"
+    with suppress(ValueError):
+        ip_address(host)
+        name, kind = {}, "IP_ADDRESS"  # RFC 6066 has no addresses in an SNI
+    return {
+        "name": "tls",
+        "typed_config": {
+            "@type": f"{_SOCKETS}.tls.v3.UpstreamTlsContext",
+            **name,
+            "common_tls_context": {
+                "alpn_protocols": ["h2"],
+                "tls_certificates": [
+                    {"certificate_chain": {"filename": tls.cert}, "private_key": {"filename": tls.key}}
+                ],
+                "validation_context": {
+                    "trusted_ca": {"filename": tls.ca},
+                    "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
+                },
+            },
+        },
+    }
 
 
 def main() -> None:
@@ -59,7 +103,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True, metavar="HOST:PORT")
     parser.add_argument("--cors-origin", action="append", default=[], dest="cors_origins", metavar="ORIGIN")
     parser.add_argument("--access-log", action="store_true", help="one JSON line per request to standard output")
-    sys.stdout.write(render(**vars(parser.parse_args())))
+    parser.add_argument("--tls", nargs=3, metavar=("CA", "CERT", "KEY"), help="files of the certificates for gRPC")
+    arguments = parser.parse_args()
+    arguments.tls = arguments.tls and Certificates(*arguments.tls)
+    sys.stdout.write(render(**vars(arguments)))
 
 
 if __name__ == "__main__":

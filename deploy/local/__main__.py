@@ -4,7 +4,8 @@ The environment may put something of the operator's in the place of a part: `AUT
 `RESULTS_DATABASE_URL`, REDIS_URL, COMFYUI_URL, RESULTS_STORE_URL. COMFYUI_URL may name several, separated by commas;
 without it, SKETCHES says how many of sketch there are. Each engine gets a worker. Other variables with a context's
 prefix, or with GATEWAY_, are its services' settings; SKETCH_STEP_SECONDS and SKETCH_LOAD_SECONDS set the pace of
-sketch; ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door.
+sketch; ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door. GRPC_TLS_CA,
+GRPC_TLS_CERT and GRPC_TLS_KEY name the certificates by which the processes know each other (for 127.0.0.1).
 """
 
 import argparse
@@ -20,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy.local.banner import await_models, banner, register_demo
+from deploy.local.certificates import CertificatesRefused, certificates_of
 from deploy.local.credentials import load_secrets
 from deploy.local.engines import Engine, EnginesRefused, engines_of
 from deploy.local.files import replace
@@ -41,7 +43,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         engines = engines_of(os.environ)
-    except EnginesRefused as refusal:
+        certificates_of(os.environ)
+    except (EnginesRefused, CertificatesRefused) as refusal:
         sys.exit(str(refusal))
     data = arguments.data_dir.resolve()
     # Others may pass, to a PostgreSQL that runs as nobody (unprivileged.py), but not look around.

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from deploy.envoy.render import Certificates
 from deploy.local import credentials
+from deploy.local.certificates import SETTINGS, certificates_of
 from deploy.local.credentials import CONTEXTS
 from deploy.local.engines import Engine
 from deploy.local.ports import LOOPBACK
@@ -82,7 +84,17 @@ class Installation:
             "AUTH_ENCRYPTION_KEYS": self.settings["AUTH_ENCRYPTION_KEYS"],
             "EXECUTOR_ADDRESS": self.address("executor"),
             "SERVICE_KEY_OPERATOR": self.secrets["operator_service_key"],
+            **self.tls,
         }
+
+    @cached_property
+    def certificates(self) -> Certificates | None:
+        return certificates_of(self.given)
+
+    @property
+    def tls(self) -> Mapping[str, str]:
+        """The settings of whoever calls a service or is one; empty if gRPC goes in the clear."""
+        return dict(zip(SETTINGS, self.certificates, strict=True)) if self.certificates else {}
 
     @property
     def postgres(self) -> Postgres:

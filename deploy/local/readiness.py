@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from deploy.envoy.render import Certificates
 from deploy.local.loopback import request
 from deploy.local.postgres import Postgres, PostgresError
 
@@ -47,7 +48,7 @@ def answers(address: str, path: str) -> Check:
     return check
 
 
-def serves(address: str) -> Check:
+def serves(address: str, certificates: Certificates | None = None) -> Check:
     """The health service (grpc.health.v1) says SERVING of the server as a whole."""
     listens = connects(address)
 
@@ -57,7 +58,13 @@ def serves(address: str) -> Check:
         import grpc  # noqa: PLC0415 - see above
         from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - see above
 
-        with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+        options = [("grpc.enable_http_proxy", 0)]
+        if certificates is None:
+            opened = grpc.insecure_channel(address, options)
+        else:
+            ca, chain, key = (Path(file).read_bytes() for file in certificates)
+            opened = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca, key, chain), options)
+        with opened as channel:
             try:
                 answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
             except grpc.RpcError as error:

@@ -85,7 +85,7 @@ def _contexts(at: Installation) -> Iterator[Process]:
     )
     for name in CONTEXTS:
         address = at.address(name)
-        yield _service(at, name, ready=serves(address), after=("migrate",), address=address)
+        yield _service(at, name, ready=serves(address, at.certificates), after=("migrate",), address=address)
 
 
 def _callers(at: Installation) -> Iterator[Process]:
@@ -125,6 +125,7 @@ def _door(at: Installation) -> Iterator[Process]:
         **{name: at.address(name) for name in ("auth", "generation", "results", "executor", "gateway")},
         cors_origins=at.given.get("ENVOY_CORS_ORIGINS", "").split(),
         access_log=bool(at.given.get("ENVOY_ACCESS_LOG")),
+        tls=at.certificates,
     )
     options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
     yield Process(
@@ -157,6 +158,7 @@ def _service(
         **at.given_for(prefixes or (f"{name.upper()}_",)),
         **{setting: at.settings[setting] for setting in _NEEDS[identity].split()},
         **(own or {}),
+        **at.tls,
         "METRICS_LISTEN": at.address(f"{name}_metrics"),
         f"SERVICE_KEY_{identity.upper()}": at.secrets[f"{identity}_service_key"],
         "SERVICE_PUBLIC_KEYS": at.public_keys,
