@@ -58,6 +58,7 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
         SKETCH_LOAD_SECONDS="0.05",
         EXECUTOR_LEASE_SECONDS="3",
         EXECUTOR_GRACE_SECONDS="5",
+        ENVOY_ACCESS_LOG="1",
     ) as installation:
         yield installation
 

@@ -1,0 +1,120 @@
+"""What no log line holds: a whole journey with every secret of a person, and each of them once in the wrong place."""
+
+import itertools
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import httpx
+
+from tests.deploy.waiting import wait_until
+
+GENERATE = "/api/v1/generation/generate"
+
+
+def test_no_password_token_key_prompt_or_signature_is_in_a_log_line(installation):
+    name, password, later = f"user-{uuid4().hex[:12]}", f"first pass phrase {uuid4()}", f"second pass phrase {uuid4()}"
+    prompt = f"a lighthouse called {uuid4()}"
+    secrets = {"password": password, "new password": later, "prompt": prompt}
+    with installation.client() as http:
+        account = {"username": name, "email": f"{name}@example.com", "password": password}
+        assert http.post("/api/v1/auth/register", json=account).status_code == 201
+        assert http.post("/api/v1/auth/register", json=account).status_code == 409
+        assert login(http, name, later).status_code == 401
+        assert login(http, "nobody-of-that-name", password).status_code == 401
+        first = login(http, name, password).raise_for_status().json()
+        second = refresh(http, first["refresh_token"]).raise_for_status().json()
+        bearer(http, second["access_token"])
+        for number, tokens in enumerate((first, second)):
+            secrets |= {f"{kind} {number}": tokens[kind] for kind in ("access_token", "refresh_token")}
+
+        secrets["signature"] = paint(http, prompt)
+        put_in_wrong_places(http, secrets)
+
+        change = {"current_password": password, "new_password": later}
+        assert http.post("/api/v1/auth/password", json={**change, "current_password": prompt}).is_client_error
+        assert http.post("/api/v1/auth/password", json=change).is_success
+        third = login(http, name, later).raise_for_status().json()
+        bearer(http, third["access_token"])
+        made = http.post("/api/v1/auth/keys", json={"name": "a script", "scopes": ["generate", "read"]})
+        secrets["API key"] = key = made.raise_for_status().json()["key"]
+        bearer(http, key)
+        paint(http, prompt)
+        put_in_wrong_places(http, {"API key": key})
+        bearer(http, third["access_token"])
+        assert http.request("DELETE", "/api/v1/auth/me", json={"password": password}).is_client_error
+        assert http.request("DELETE", "/api/v1/auth/me", json={"password": later}).is_success
+        assert http.get("/api/v1/auth/me").status_code == 401
+        assert login(http, name, later).status_code == 401
+        secrets |= {f"{kind} 3": third[kind] for kind in ("access_token", "refresh_token")}
+
+    log = everything_logged(installation)
+    assert not [kind for kind, secret in secrets.items() if secret in log]
+
+
+def login(http: httpx.Client, name: str, password: str) -> httpx.Response:
+    return http.post("/api/v1/auth/login", json={"username": name, "password": password})
+
+
+def refresh(http: httpx.Client, token: str) -> httpx.Response:
+    return http.post("/api/v1/auth/refresh", json={"refresh_token": token})
+
+
+def bearer(http: httpx.Client, token: str) -> None:
+    http.headers["authorization"] = f"Bearer {token}"
+
+
+def paint(http: httpx.Client, prompt: str) -> str:
+    """Asks twice with one key, waits, and returns the signature of the picture's link, having followed it."""
+    body = {"prompt": prompt, "model": "sd15", "width": 64, "height": 64, "steps": 2}
+    once = {"Idempotency-Key": str(uuid4())}
+    task = http.post(GENERATE, json=body, headers=once).raise_for_status().json()
+    assert http.post(GENERATE, json=body, headers=once).json()["id"] == task["id"]
+    assert http.post(GENERATE, json={**body, "steps": 3}, headers=once).is_client_error
+
+    def ended() -> dict | None:
+        task_now = http.get(task["links"]["self"]).raise_for_status().json()
+        return task_now if task_now["status"] == "completed" and task_now["results"] else None
+
+    wait_until(lambda: ended() is not None, seconds=60)
+    link = ended()["results"][0]["image_url"]
+    signature = parse_qs(urlsplit(link).query)["signature"][0]
+    assert httpx.get(link).is_success
+    assert httpx.get(link.replace(signature, signature[::-1])).is_client_error
+    return signature
+
+
+def put_in_wrong_places(http: httpx.Client, secrets: dict[str, str]) -> None:
+    """Each secret where it does not belong: in fields of other meanings and types, headers and queries."""
+    picture = {"prompt": "a lighthouse", "model": "sd15"}
+    wrong = [
+        lambda secret: http.post("/api/v1/auth/login", json={"username": secret, "password": [secret]}),
+        lambda secret: http.post("/api/v1/auth/login", content=f'{{"username": "{secret}'),
+        lambda secret: http.post("/api/v1/auth/register", json={"username": secret, "email": secret, "password": "x"}),
+        lambda secret: http.post("/api/v1/auth/refresh", json={"refresh_token": secret[:-1]}),
+        lambda secret: http.post(GENERATE, json={**picture, "steps": secret}),
+        lambda secret: http.post(GENERATE, json={**picture, "model": secret}),
+        lambda secret: http.post(GENERATE, json={**picture, secret: secret}),
+        lambda secret: http.post(GENERATE, json=picture, headers={"Idempotency-Key": secret * 9}),
+        lambda secret: http.get("/api/v1/auth/me", headers={"authorization": f"Basic {secret}"}),
+        lambda secret: http.get("/api/v1/auth/me", headers={"authorization": f"Bearer {secret}é".encode()}),
+        lambda secret: http.get("/api/v1/generation/history", params={"cursor": secret}),
+    ]
+    for send, secret in itertools.product(wrong, secrets.values()):
+        answer = send(secret)
+        assert answer.is_client_error, answer.text
+    for secret in secrets.values():
+        http.get("/api/v1/generation/suggestions", params={"q": secret[:40]}).raise_for_status()
+
+
+def everything_logged(installation) -> str:
+    """The log of every process, once the gateway and Envoy have written of the last request."""
+    last = f"last-{uuid4()}"
+    with installation.client() as http:
+        http.get("/api/v1/models", headers={"X-Request-Id": last})
+
+    def written() -> set[str]:
+        lines = installation.log.read_text().splitlines()
+        return {line.partition("|")[0].strip() for line in lines if last in line}
+
+    wait_until(lambda: written() >= {"gateway", "envoy"})
+    return installation.log.read_text()
