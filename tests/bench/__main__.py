@@ -1,7 +1,7 @@
 """python -m tests.bench [--runs N] [--model NAME]: prints what our path costs, beside the engine driven directly.
 
 COMFYUI_URL puts a real engine in the place of sketch. It has no run of exactly one second: name an installed model
-with --model to measure the pauses between its runs instead.
+with --model to measure the pauses between its runs instead. The load on the API always has sketch behind it.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench import load
 from tests.bench.direct import Engine, Workflow
 from tests.bench.measures import Bench, Line, costs, idle, latency, memory, throughput
 from tests.bench.ours import Executor
@@ -27,8 +28,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=50, help="pictures in a row at concurrency 1 (default: 50)")
     parser.add_argument("--burst", type=int, default=200, help="pictures of a burst (default: 200)")
+    parser.add_argument("--users", type=int, default=50, help="who use the API at once (default: 50)")
+    parser.add_argument("--waiting", type=int, default=1000, help="tasks that wait meanwhile (default: 1000)")
+    parser.add_argument("--seconds", type=float, default=30, help="of each load on the API (default: 30)")
+    parser.add_argument("--streams", type=int, default=500, help="event streams at once (default: 500)")
+    parser.add_argument("--only", choices=("engine", "api"), help="measure one of the two halves")
     parser.add_argument("--model", help="take this installed model where runs of one second are measured")
     arguments = parser.parse_args()
+    if arguments.only != "api":
+        _beside_the_engine(arguments)
+    if arguments.only != "engine":
+        load.measure(
+            users=arguments.users, waiting=arguments.waiting, seconds=arguments.seconds, streams=arguments.streams
+        )
+
+
+def _beside_the_engine(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="imagegen-bench-models-") as name:
         models = Path(name)
         for file in [*OWN.iterdir(), *INSTALLED.glob(f"{arguments.model}.*")]:

@@ -76,9 +76,9 @@ def latency(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:
     for name, at, aim in (("p50", 50, "< 30 ms"), ("p95", 95, "")):
         yield Line(
             f"one picture, {name} of {runs}",
-            _ms(_percentile([mine.told for mine in ours], at)),
-            _ms(_percentile(direct, at)),
-            f"+{_ms(_percentile(added, at))}",
+            milliseconds(percentile([mine.told for mine in ours], at)),
+            milliseconds(percentile(direct, at)),
+            f"+{milliseconds(percentile(added, at))}",
             aim,
         )
     for phase, spans in (
@@ -86,7 +86,7 @@ def latency(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:
         ("begun to ended, p50", [mine.ended - mine.began for mine in ours]),
         ("ended to told, p50", [mine.told - mine.ended for mine in ours]),
     ):
-        yield Line(f"  {phase}", _ms(_percentile(spans, 50)))
+        yield Line(f"  {phase}", milliseconds(percentile(spans, 50)))
 
 
 def idle(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:
@@ -99,7 +99,7 @@ def idle(bench: Bench, workflow: Workflow, runs: int) -> Iterator[Line]:
         direct = record.idle_gaps(runs)
     bench.engine.forget()
     for name, at, aim in (("p50", 50, "< 10 ms"), ("p95", 95, ""), ("max", 100, "")):
-        mine, plain = _percentile(ours, at), _percentile(direct, at)
+        mine, plain = percentile(ours, at), percentile(direct, at)
         yield Line(
             f"idle between two runs, {name} of {len(ours)}",
             f"{mine:.0f} ms",
@@ -113,13 +113,13 @@ def throughput(bench: Bench, workflow: Workflow, pictures: int) -> Iterator[Line
     """Pictures per second, and whose processor time a picture takes."""
     direct = pictures / bench.engine.burst(workflow, bench.take_seeds(pictures))
     bench.engine.forget()
-    before = {name: _cpu_seconds(pid) for name, pid in bench.parts.pids.items()}
+    before = {name: cpu_seconds(pid) for name, pid in bench.parts.pids.items()}
     ours = pictures / bench.executor.burst(workflow, bench.take_seeds(pictures))
-    used = {name: _cpu_seconds(pid) - before[name] for name, pid in bench.parts.pids.items()}
+    used = {name: cpu_seconds(pid) - before[name] for name, pid in bench.parts.pids.items()}
     yield Line(f"burst of {pictures}", f"{ours:.1f} /s", f"{direct:.1f} /s", f"ratio {ours / direct:.2f}")
-    yield Line("processor time per picture", _ms(sum(used.values()) / pictures))
-    for name, seconds in _largest_first(used):
-        yield Line(f"  {name}", _ms(seconds / pictures))
+    yield Line("processor time per picture", milliseconds(sum(used.values()) / pictures))
+    for name, seconds in largest_first(used):
+        yield Line(f"  {name}", milliseconds(seconds / pictures))
 
 
 def costs(bench: Bench, workflow: Workflow, pictures: int, shown: int) -> Iterator[Line]:
@@ -137,13 +137,13 @@ def costs(bench: Bench, workflow: Workflow, pictures: int, shown: int) -> Iterat
     everything = (sum(wall for wall, _ in servers.values()), sum(processor for _, processor in servers.values()))
     for named in ({"the threads of a worker": everything}, servers, places):
         for place, (wall, processor) in sorted(named.items(), key=lambda item: -item[1][0])[:shown]:
-            busy = f"cpu {_ms(processor / pictures)}"
-            yield Line(place.replace("|", ": "), _ms(wall / pictures), "", busy, f"{wall / everything[0]:.0%}")
+            busy = f"cpu {milliseconds(processor / pictures)}"
+            yield Line(place.replace("|", ": "), milliseconds(wall / pictures), "", busy, f"{wall / everything[0]:.0%}")
 
 
 def memory(bench: Bench) -> Iterator[Line]:
     """A worker's memory beside that of a process that has only imported what a worker imports."""
-    worker = _memory(Path(f"/proc/{bench.parts.pids['worker']}/smaps_rollup").read_text())
+    worker = memory_of(Path(f"/proc/{bench.parts.pids['worker']}/smaps_rollup").read_text())
     bare, imports = _memory_after("pass"), _memory_after("import services.executor.worker.__main__")
     rows = [
         (f"a worker after {bench.executor.completed} pictures", worker, "< 120 MiB"),
@@ -157,10 +157,10 @@ def _memory_after(statement: str) -> tuple[float, float]:
     script = f"{statement}\nprint(open('/proc/self/smaps_rollup').read())"
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT}/protos/gen"}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    return _memory(ran.stdout)
+    return memory_of(ran.stdout)
 
 
-def _memory(rollup: str) -> tuple[float, float]:
+def memory_of(rollup: str) -> tuple[float, float]:
     """RSS and PSS in MiB, from the content of an smaps_rollup (proc(5))."""
     kilobytes = {
         name: int(rest.split()[0])
@@ -170,7 +170,7 @@ def _memory(rollup: str) -> tuple[float, float]:
     return kilobytes["Rss"] / 1024, kilobytes["Pss"] / 1024
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Of a process and of all its children, dead ones that it waited for included (proc(5), stat)."""
     children: dict[int, list[int]] = {}
     used: dict[int, int] = {}
@@ -189,15 +189,15 @@ def _cpu_seconds(pid: int) -> float:
     return sum(used.get(member, 0) for member in family) / _TICKS
 
 
-def _largest_first(values: Mapping[str, float]) -> Sequence[tuple[str, float]]:
+def largest_first(values: Mapping[str, float]) -> Sequence[tuple[str, float]]:
     return sorted(values.items(), key=lambda item: -item[1])
 
 
-def _percentile(values: Sequence[float], percent: int) -> float:
-    if percent == 100:
+def percentile(values: Sequence[float], percent: int) -> float:
+    if percent == 100 or len(values) == 1:
         return max(values)
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def _ms(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.1f} ms"
