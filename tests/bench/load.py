@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import httpx_sse
+import sqlalchemy
 
 from tests.bench.measures import cpu_seconds, largest_first, memory_of, milliseconds, percentile
 from tests.installation import Installation, running_installation
@@ -160,11 +161,14 @@ async def _measure(at: Installation, users: int, waiting: int, seconds: float, s
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=users)
     async with httpx.AsyncClient(base_url=at.url, timeout=60, limits=limits, trust_env=False) as http:
         people = [Person(http, f"user-{number}") for number in range(users)]
-        await _all(person.register() for person in people)
         for number, person in enumerate(people):
+            await person.register()
             await person.paint(number)
         await _all(_ask_for(person, waiting // users) for person in people)
+        accepted = time.monotonic()
+        await asyncio.to_thread(_await_submission, at)
         _say(f"\n6. The API under load: {users} users, {waiting} tasks waiting, load {os.getloadavg()[0]:.1f} before")
+        _say(f"the executor had every task {time.monotonic() - accepted:.1f} s after the last was accepted")
         _say("\nNobody asks for anything")
         with _processors(at):
             await asyncio.sleep(_QUIET_SECONDS)
@@ -260,6 +264,17 @@ def _memory(at: Installation) -> dict[str, tuple[float, float]]:
     """RSS and PSS of those that a stream passes."""
     pids = {name: at.pid(name) for name in ("gateway", "generation", "envoy")}
     return {name: memory_of(Path(f"/proc/{pid}/smaps_rollup").read_text()) for name, pid in pids.items()}
+
+
+def _await_submission(at: Installation) -> None:
+    """Until the executor has every task: before that, handing them over is a load of its own."""
+    engine = sqlalchemy.create_engine(at.database_url("generation"))
+    unsubmitted = sqlalchemy.text("SELECT count(*) FROM generation_tasks WHERE submitted_at IS NULL")
+    with engine.connect() as connection:
+        while connection.execute(unsubmitted).scalar_one():
+            connection.rollback()
+            time.sleep(0.1)
+    engine.dispose()
 
 
 async def _ask_for(person: Person, tasks: int) -> None:
