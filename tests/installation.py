@@ -62,14 +62,14 @@ class Installation:
 
     def database_url(self, context: str) -> str:
         """Of a context's own database, for its own role."""
-        password = self._secret(f"{context}_database_password")
+        password = self.secret(f"{context}_database_password")
         return f"postgresql+psycopg2://{context}:{password}@{self.processes['postgres']['address']}/{context}"
 
     @property
     def redis_url(self) -> str:
-        return f"redis://:{self._secret('redis_password')}@{self.processes['valkey']['address']}/0"
+        return f"redis://:{self.secret('redis_password')}@{self.processes['valkey']['address']}/0"
 
-    def _secret(self, name: str) -> str:
+    def secret(self, name: str) -> str:
         return json.loads((self.data / "secrets.json").read_text())[name]
 
 

@@ -1,0 +1,229 @@
+"""Every RPC, and what it needs."""
+
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import imagegen
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from imagegen.auth.v1 import auth_service_pb2 as auth
+from imagegen.auth.v1 import identity_service_pb2 as identity
+from imagegen.executor.v1 import executor_service_pb2 as executor
+from imagegen.executor.v1 import operator_service_pb2 as operators
+from imagegen.generation.v1 import generation_service_pb2 as generation
+from imagegen.results.v1 import results_service_pb2 as results
+from imagegen.results.v1 import store_service_pb2 as store
+from imagegen.runtime.v1 import access_pb2
+
+from tests.accounts import PICTURE
+from tests.grpc_errors import reason
+from tests.security.rest import new_account
+from tests.security.rows import Owner, Row, Who
+
+VISITOR, PERSON, OPERATOR, SERVICE = Who.VISITOR, Who.PERSON, Who.OPERATOR, Who.SERVICE
+
+CALL_SECONDS = 20.0
+
+
+def every_rpc() -> Mapping[str, MethodDescriptor]:
+    """`imagegen.X.v1.YService/Z` → its descriptor, from all the contracts that there are."""
+    names = [found.name for found in pkgutil.walk_packages(imagegen.__path__, "imagegen.")]
+    files = [import_module(name).DESCRIPTOR for name in names if name.endswith("_service_pb2")]
+    return {
+        f"{service.full_name}/{method.name}": method
+        for file in files
+        for service in file.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def call(channel: grpc.Channel, operation: str, request: Any, token: str) -> tuple[str, str]:
+    """The reason that it was refused with, in lower case, empty if it was answered, and what was answered, as text.
+
+    `request` is a message, or a list of them for a client stream. Of a server stream the first message is read.
+    """
+    method = every_rpc()[operation]
+    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    ask = getattr(channel, kind)(
+        f"/{operation}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    sent = iter(request) if method.client_streaming else request
+    try:
+        answer = ask(sent, metadata=metadata, timeout=CALL_SECONDS)
+        if method.server_streaming:
+            stream, answer = answer, next(answer)
+            stream.cancel()
+    except grpc.RpcError as error:
+        return reason(error).lower() or str(error.code()), str(error.details())
+    return "", str(answer)
+
+
+def _register(owner: Owner) -> auth.RegisterRequest:
+    return auth.RegisterRequest(**new_account())
+
+
+def _login(owner: Owner) -> auth.LoginRequest:
+    return auth.LoginRequest(username=owner.account.name, password=owner.account.password)
+
+
+def _change(owner: Owner) -> auth.ChangePasswordRequest:
+    return auth.ChangePasswordRequest(current_password=owner.account.password, new_password=owner.account.password)
+
+
+def _key(owner: Owner) -> auth.CreateApiKeyRequest:
+    return auth.CreateApiKeyRequest(name="mine", scopes=[access_pb2.SCOPE_READ])
+
+
+def _task(owner: Owner) -> generation.CreateTaskRequest:
+    return generation.CreateTaskRequest(prompt="a fox", request_id=owner.account.id, **PICTURE)
+
+
+def _picture(owner: Owner) -> list[store.StoreResultRequest]:
+    header = store.StoreResultHeader(
+        task_id=str(uuid4()), owner_id=owner.account.id, index=0, size_bytes=1, sha256=64 * "0"
+    )
+    return [store.StoreResultRequest(header=header), store.StoreResultRequest(chunk=b"x")]
+
+
+_AUTH = {
+    "Register": Row(VISITOR, _register),
+    "Login": Row(VISITOR, _login),
+    "Refresh": Row(VISITOR, lambda owner: auth.RefreshRequest(refresh_token=owner.refresh_token)),
+    "GetJwks": Row(VISITOR, lambda owner: auth.GetJwksRequest()),
+    "Logout": Row(PERSON, lambda owner: auth.LogoutRequest()),
+    "GetMe": Row(PERSON, lambda owner: auth.GetMeRequest(), "read"),
+    "UpdateMe": Row(PERSON, lambda owner: auth.UpdateMeRequest(email=f"{uuid4()}@example.com")),
+    "DeleteMe": Row(
+        PERSON, lambda owner: auth.DeleteMeRequest(password=owner.account.password), other="wrong_password"
+    ),
+    "ChangePassword": Row(PERSON, _change, other="wrong_password"),
+    "ListSessions": Row(PERSON, lambda owner: auth.ListSessionsRequest()),
+    "EndSession": Row(
+        PERSON, lambda owner: auth.EndSessionRequest(session_id=owner.session["id"]), other="session_not_found"
+    ),
+    "LogoutEverywhere": Row(PERSON, lambda owner: auth.LogoutEverywhereRequest()),
+    "CreateApiKey": Row(PERSON, _key),
+    "ListApiKeys": Row(PERSON, lambda owner: auth.ListApiKeysRequest()),
+    "RevokeApiKey": Row(
+        PERSON, lambda owner: auth.RevokeApiKeyRequest(api_key_id=owner.key["id"]), other="api_key_not_found"
+    ),
+}
+
+_IDENTITY = {
+    "ExchangeApiKey": Row(
+        SERVICE,
+        lambda owner: identity.ExchangeApiKeyRequest(api_key=owner.account.api_key(["read"])["secret"]),
+        services=("generation", "executor", "results", "gateway"),
+    ),
+    "WatchRevocations": Row(
+        SERVICE,
+        lambda owner: identity.WatchRevocationsRequest(),
+        services=("generation", "executor", "results", "gateway"),
+    ),
+    "ListErasures": Row(
+        SERVICE, lambda owner: identity.ListErasuresRequest(), services=("generation", "executor", "results")
+    ),
+    "AcknowledgeErasure": Row(
+        SERVICE,
+        lambda owner: identity.AcknowledgeErasureRequest(user_id=str(uuid4())),
+        services=("generation", "executor", "results"),
+    ),
+}
+
+_GENERATION = {
+    "CreateTask": Row(PERSON, _task, "generate"),
+    "GetTask": Row(PERSON, lambda owner: generation.GetTaskRequest(task_id=owner.task["id"]), "read", "task_not_found"),
+    "ListTasks": Row(PERSON, lambda owner: generation.ListTasksRequest(), "read"),
+    "CancelTask": Row(
+        PERSON,
+        lambda owner: generation.CancelTaskRequest(task_id=owner.unfinished["id"]),
+        "generate",
+        "task_not_found",
+    ),
+    "WatchTask": Row(
+        PERSON, lambda owner: generation.WatchTaskRequest(task_id=owner.task["id"]), "read", "task_not_found"
+    ),
+    "ListModels": Row(VISITOR, lambda owner: generation.ListModelsRequest(), "read"),
+    "SuggestPrompts": Row(PERSON, lambda owner: generation.SuggestPromptsRequest(text="a"), "read"),
+}
+
+_RESULTS = {
+    "GetResult": Row(
+        PERSON, lambda owner: results.GetResultRequest(result_id=owner.result["id"]), "read", "result_not_found"
+    ),
+    "ListResults": Row(PERSON, lambda owner: results.ListResultsRequest(task_ids=[owner.task["id"]]), "read"),
+    "DeleteResult": Row(
+        PERSON,
+        lambda owner: results.DeleteResultRequest(result_id=owner.doomed["id"]),
+        "generate",
+        "result_not_found",
+    ),
+    "DownloadResult": Row(
+        PERSON, lambda owner: results.DownloadResultRequest(result_id=owner.result["id"]), "read", "result_not_found"
+    ),
+}
+
+_STORE = {
+    "StoreResult": Row(SERVICE, _picture, services=("worker",)),
+    "DiscardResults": Row(
+        SERVICE,
+        lambda owner: store.DiscardResultsRequest(task_id=str(uuid4()), owner_id=owner.account.id),
+        services=("worker",),
+    ),
+}
+
+
+def _job(owner: Owner) -> dict[str, Any]:
+    return {"job_id": str(uuid4()), "owner_id": owner.account.id}
+
+
+_EXECUTOR = {
+    name: Row(SERVICE, ask, services=("generation",))
+    for name, ask in {
+        "SubmitJob": lambda owner: executor.SubmitJobRequest(**_job(owner), model="no such model", spec={}),
+        "EstimateJob": lambda owner: executor.EstimateJobRequest(
+            owner_id=owner.account.id, model="no such model", spec={}
+        ),
+        "CancelJob": lambda owner: executor.CancelJobRequest(**_job(owner)),
+        "BatchGetJobs": lambda owner: executor.BatchGetJobsRequest(),
+        "WatchJob": lambda owner: executor.WatchJobRequest(job_id=str(uuid4())),
+        "WatchTransitions": lambda owner: executor.WatchTransitionsRequest(),
+        "ListModels": lambda owner: executor.ListModelsRequest(),
+    }.items()
+}
+
+_OPERATORS = {
+    name: Row(OPERATOR, ask, "admin", services=("operator",))
+    for name, ask in {
+        "ListWorkers": lambda owner: operators.ListWorkersRequest(),
+        "DrainWorker": lambda owner: operators.DrainWorkerRequest(engine_id=owner.engine_id),
+        "ResumeWorker": lambda owner: operators.ResumeWorkerRequest(engine_id=owner.engine_id),
+        "ListQueues": lambda owner: operators.ListQueuesRequest(),
+        "ListOwners": lambda owner: operators.ListOwnersRequest(),
+        "UpdateOwner": lambda owner: operators.UpdateOwnerRequest(owner_id=owner.account.id, weight=1.0),
+    }.items()
+}
+
+
+def _named() -> Iterator[tuple[str, Row]]:
+    for service, rows in {
+        "auth.v1.AuthService": _AUTH,
+        "auth.v1.IdentityService": _IDENTITY,
+        "generation.v1.GenerationService": _GENERATION,
+        "results.v1.ResultsService": _RESULTS,
+        "results.v1.StoreService": _STORE,
+        "executor.v1.ExecutorService": _EXECUTOR,
+        "executor.v1.OperatorService": _OPERATORS,
+    }.items():
+        for method, row in rows.items():
+            yield f"imagegen.{service}/{method}", row
+
+
+ROWS: Mapping[str, Row] = dict(_named())
