@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import sqlalchemy as sa
 
 from tests.installation import Installation
 
@@ -50,6 +51,9 @@ class Account:
     def sessions(self) -> list[dict[str, Any]]:
         return self.http.get("/api/v1/auth/sessions").raise_for_status().json()["sessions"]
 
+    def delete(self) -> None:
+        self.http.request("DELETE", "/api/v1/auth/me", json={"password": self.password}).raise_for_status()
+
     def generate(self, prompt: str = "a lighthouse", **fields: object) -> dict[str, Any]:
         return self._created("/api/v1/generation/generate", {"prompt": prompt, **PICTURE, **fields})
 
@@ -75,3 +79,14 @@ class Account:
         answer = self.http.post(path, json=body)
         assert answer.status_code in (201, 202), answer.text
         return answer.json()
+
+
+def an_operator(installation: Installation) -> Account:
+    """Somebody new with the role of an operator, signed in since."""
+    account = Account(installation)
+    engine = sa.create_engine(installation.database_url("auth"))
+    with engine.begin() as tx:
+        tx.execute(sa.text("UPDATE users SET role = 'operator' WHERE id = :id"), {"id": account.id})
+    engine.dispose()
+    account.use(account.sign_in())
+    return account

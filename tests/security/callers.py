@@ -1,6 +1,5 @@
 """Those who must not be let in: tokens that were good once, were made for something else, or by somebody else."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.runtime.tokens import AUDIENCE, OPERATOR
-from tests.accounts import Account
+from tests.accounts import Account, an_operator
 from tests.installation import Installation
 
 USER_SCOPES = ("generate", "read", "share")
@@ -71,9 +70,7 @@ def strangers(installation: Installation) -> Mapping[str, Stranger]:
     logged_out, deleted = an_operator(installation), an_operator(installation)
     key_of_deleted = deleted.api_key([*USER_SCOPES, "admin"])
     logged_out.http.post("/api/v1/auth/logout").raise_for_status()
-    confirmation = json.dumps({"password": deleted.password}).encode()
-    headers = {"content-type": "application/json"}
-    deleted.http.request("DELETE", "/api/v1/auth/me", content=confirmation, headers=headers).raise_for_status()
+    deleted.delete()
     return {
         "anonymous": Stranger("", "token_missing"),
         "expired": Stranger(mint.token(somebody.id, expires_in=-1), "token_expired"),
@@ -86,14 +83,3 @@ def strangers(installation: Installation) -> Mapping[str, Stranger]:
         "revoked key": Stranger(revoked_key["secret"], "token_revoked"),
         "key of a deleted account": Stranger(key_of_deleted["secret"], "token_invalid"),
     }
-
-
-def an_operator(installation: Installation) -> Account:
-    """Somebody new with the role of an operator, signed in since."""
-    account = Account(installation)
-    engine = sa.create_engine(installation.database_url("auth"))
-    with engine.begin() as tx:
-        tx.execute(sa.text("UPDATE users SET role = 'operator' WHERE id = :id"), {"id": account.id})
-    engine.dispose()
-    account.use(account.sign_in())
-    return account

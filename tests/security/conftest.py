@@ -1,15 +1,17 @@
 """One installation whose doors are tried: nothing counts how often somebody asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.accounts import Account
 from tests.installation import Installation, running_installation
 
 UNLIMITED = {
     "GATEWAY_RATE_LIMIT_PER_USER": "0",
     "GATEWAY_RATE_LIMIT_PER_ADDRESS": "0",
+    "AUTH_ADDRESS_REGISTRATIONS": "1000000",
+    "AUTH_ADDRESS_FAILURES": "1000000",
+    "AUTH_ACCOUNT_FAILURES": "1000000",
 }
 
 
@@ -22,8 +24,3 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
         **UNLIMITED,
     ) as installation:
         yield installation
-
-
-@pytest.fixture
-def sign_up(installation) -> Callable[[], Account]:
-    return lambda: Account(installation)

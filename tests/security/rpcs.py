@@ -2,6 +2,7 @@
 
 import pkgutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ VISITOR, PERSON, OPERATOR, SERVICE = Who.VISITOR, Who.PERSON, Who.OPERATOR, Who.
 CALL_SECONDS = 20.0
 
 
+@cache
 def every_rpc() -> Mapping[str, MethodDescriptor]:
     """`imagegen.X.v1.YService/Z` → its descriptor, from all the contracts that there are."""
     names = [found.name for found in pkgutil.walk_packages(imagegen.__path__, "imagegen.")]

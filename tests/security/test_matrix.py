@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from services.runtime.tokens import ServiceIdentity
-from tests.accounts import Account
+from tests.accounts import Account, an_operator
 from tests.security import rest, rpcs
-from tests.security.callers import USER_SCOPES, Stranger, an_operator, strangers
+from tests.security.callers import USER_SCOPES, Stranger, strangers
 from tests.security.rows import OWN, Owner, Row, Who
 
 Call = Callable[[object, str], tuple[str, str]]

@@ -1,0 +1,160 @@
+"""Who deletes their account leaves no trace: in no database, no file, no key of Redis, whoever was down meanwhile."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import psycopg2
+import pytest
+import redis
+from psycopg2 import sql
+
+from tests.accounts import Account
+from tests.installation import Installation, running_installation
+
+CONTEXTS = ("auth", "generation", "executor", "results")
+ERASED_WITHIN_SECONDS = 30.0
+COUNTED_SECONDS = 90.0
+"""How long a request is counted under its caller's id in Redis, and a margin."""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory) -> Iterator[Installation]:
+    """With two sketches and slow steps: what runs and what waits stays so for a while."""
+    with running_installation(
+        tmp_path_factory.mktemp("installation"),
+        SKETCH_STEP_SECONDS="0.2",
+        SKETCH_LOAD_SECONDS="0.05",
+        EXECUTOR_LEASE_SECONDS="3",
+        EXECUTOR_GRACE_SECONDS="5",
+    ) as installation:
+        yield installation
+
+
+@pytest.mark.parametrize("absent", ["results", "executor", "generation"])
+def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installation, absent):
+    neighbour = Account(installation)
+    kept = neighbour.painted(steps=1)
+    account = Account(installation)
+    account.api_key(["read"])
+    account.sign_in()
+    completed = account.painted(prompt=f"a lighthouse of {account.name}", steps=1, count=2)
+    canceled = account.generate(width=512, height=512, steps=50)["id"]
+    account.http.post(f"/api/v1/generation/tasks/{canceled}/cancel").raise_for_status()
+    # The words are the sketch's own: it fails when it is asked to.
+    failed = account.until(account.generate("fail: value", steps=1)["id"], "failed", "completed")
+    running = account.generate(width=512, height=512, steps=50)["id"]
+    account.until(running, "processing")
+    waiting = [account.generate(width=512, height=512, steps=50)["id"] for _ in range(3)]
+
+    ids = {account.id, completed["id"], failed["id"], canceled, running, *waiting}
+    pictures = {result["id"] for result in completed["results"]}
+    everything = {*ids, *pictures, account.name, account.email}
+    assert set(traces(installation, everything)) >= {*CONTEXTS, "pictures"}, "else nothing would have been erased"
+
+    with kept_down(installation, absent):
+        account.delete()
+        assert account.http.get("/api/v1/auth/me").status_code == 401
+        for url in (result["image_url"] for result in completed["results"]):
+            eventually_gone(account, url, unless_away=absent == "results")
+
+    deadline = time.monotonic() + ERASED_WITHIN_SECONDS
+    while left := {place: found for place, found in traces(installation, everything).items() if place != "redis"}:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+    deadline = time.monotonic() + COUNTED_SECONDS
+    while left := traces(installation, everything):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+    assert neighbour.task(kept["id"])["results"][0]["sha256"] == kept["results"][0]["sha256"]
+    assert neighbour.http.get(kept["results"][0]["image_url"]).status_code == 200
+    assert neighbour.painted(steps=1)["status"] == "completed"
+
+
+@contextlib.contextmanager
+def kept_down(installation: Installation, process: str) -> Iterator[None]:
+    """Killed as often as the launcher starts it again."""
+    done = threading.Event()
+
+    def keep_it_down() -> None:
+        while not done.is_set():
+            if installation.pid(process):
+                with contextlib.suppress(ProcessLookupError):
+                    installation.kill(process)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=keep_it_down)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def eventually_gone(account: Account, url: str, *, unless_away: bool) -> None:
+    """A link that was handed out opens nothing any more; while the service is away it opens nothing either."""
+    deadline = time.monotonic() + ERASED_WITHIN_SECONDS
+    while (status := account.http.get(url, headers={"authorization": ""}).status_code) != 404:
+        if unless_away and status in (503, 504):
+            return
+        assert time.monotonic() < deadline, status
+        time.sleep(0.05)
+
+
+def traces(installation: Installation, secrets: set[str]) -> dict[str, set[str]]:
+    """Place → where in it one of these texts is, in whatever form: as text or, of an id, its sixteen bytes."""
+    found = {context: set(in_database(installation, context, secrets)) for context in CONTEXTS}
+    found["pictures"] = set(in_files(installation.pictures, secrets))
+    found["redis"] = set(in_redis(installation, secrets))
+    return {place: names for place, names in found.items() if names}
+
+
+def in_database(installation: Installation, context: str, secrets: set[str]) -> Iterator[str]:
+    """`table.column` of every cell of every table; a cell is compared in its text form, bytea in hexadecimal."""
+    patterns = [f"%{secret.lower()}%" for secret in secrets]
+    patterns += [f"%{form}%" for secret in secrets for form in _encoded(secret)]
+    url = installation.database_url(context).replace("+psycopg2", "")
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
+        for table, column in cursor.fetchall():
+            query = sql.SQL("SELECT 1 FROM {} WHERE lower({}::text) LIKE ANY(%s) LIMIT 1")
+            cursor.execute(query.format(sql.Identifier(table), sql.Identifier(column)), [patterns])
+            if cursor.fetchone():
+                yield f"{table}.{column}"
+
+
+def in_files(folder: Path, secrets: set[str]) -> Iterator[str]:
+    """Every file, by its path and by its bytes."""
+    wanted = [form for secret in secrets for form in _bytes(secret)]
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # deleted under our hands: that is what is waited for
+            name = str(path.relative_to(folder))
+            content = path.read_bytes() if path.is_file() else b""
+            if any(form in content or form in name.encode() for form in wanted):
+                yield name
+
+
+def in_redis(installation: Installation, secrets: set[str]) -> Iterator[str]:
+    """Every key, by its name and by its value as it is stored."""
+    wanted = [form for secret in secrets for form in _bytes(secret)]
+    with redis.Redis.from_url(installation.redis_url) as client:
+        for key in client.scan_iter(count=1000):
+            value = client.dump(key) or b""
+            if any(form in key or form in value for form in wanted):
+                yield repr(key)
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    """Hexadecimal of the text's bytes and of an id's, as PostgreSQL prints bytea."""
+    yield from (form.hex() for form in _bytes(secret))
+
+
+def _bytes(secret: str) -> Iterator[bytes]:
+    yield secret.encode()
+    with contextlib.suppress(ValueError):
+        yield UUID(secret).bytes
+        yield UUID(secret).hex.encode()
