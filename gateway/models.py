@@ -10,7 +10,7 @@ from gateway.bodies import Answer
 from gateway.clients import CallsDependency
 from gateway.negotiation import Language, preferred_language
 from gateway.problems import problems
-from gateway.security import signed_in
+from gateway.security import ALSO_ANONYMOUS, signed_in
 from services.runtime.protos import from_enum
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
@@ -95,7 +95,10 @@ class Models(Answer):
 
 
 @router.get(
-    "", dependencies=[signed_in], responses=problems("token_invalid", "token_expired", "token_revoked", "scope_missing")
+    "",
+    dependencies=[signed_in],
+    openapi_extra=ALSO_ANONYMOUS,
+    responses=problems("token_invalid", "token_expired", "token_revoked", "scope_missing"),
 )
 async def list_models(
     calls: CallsDependency,

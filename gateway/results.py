@@ -15,7 +15,7 @@ from gateway.clients import CallsDependency
 from gateway.conditional import has
 from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, problems
-from gateway.security import signed_in
+from gateway.security import ALSO_ANONYMOUS, signed_in
 from gateway.streams import RelayedResponse
 from services.runtime.protos import from_timestamp
 
@@ -80,6 +80,7 @@ async def delete_result(result_id: UUID, calls: CallsDependency) -> None:
 @router.get(
     "/{result_id}/image",
     dependencies=[signed_in],
+    openapi_extra=ALSO_ANONYMOUS,
     response_class=Response,
     responses={
         200: {"content": {"image/png": {}}, "description": "The picture."},
