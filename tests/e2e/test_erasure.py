@@ -13,6 +13,7 @@ import redis
 from psycopg2 import sql
 
 from tests.accounts import Account
+from tests.e2e.test_models import a_failing_graph, dropped, eventually, offered
 from tests.installation import Installation, running_installation
 
 CONTEXTS = ("auth", "generation", "executor", "results")
@@ -44,8 +45,10 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     completed = account.painted(prompt=f"a lighthouse of {account.name}", steps=1, count=2)
     canceled = account.generate(width=512, height=512, steps=50)["id"]
     account.http.post(f"/api/v1/generation/tasks/{canceled}/cancel").raise_for_status()
-    # The words are the sketch's own: it fails when it is asked to.
-    failed = account.until(account.generate("fail: value", steps=1)["id"], "failed", "completed")
+    name = f"failing-when-{absent}-is-away"
+    with dropped(installation.models, name, a_failing_graph("value")):
+        eventually(lambda: offered(account.http).get(name, False))
+        failed = account.until(account.generate(model=name, steps=1)["id"], "failed")
     running = account.generate(width=512, height=512, steps=50)["id"]
     account.until(running, "processing")
     waiting = [account.generate(width=512, height=512, steps=50)["id"] for _ in range(3)]

@@ -1,7 +1,6 @@
 """A creating request that is repeated makes one thing, whatever dies between the commit and the answer."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import threading

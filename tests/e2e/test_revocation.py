@@ -2,7 +2,8 @@
 
 Each service is asked at its own port, again and again; what is measured is the last call that was still let in, counted
 from the answer to the deed. The promise is about what the services do and not about a machine that lets none of
-them run: a deed that took longer is done again by somebody new, twice at most, and every figure is printed.
+them run: a deed that took longer is done again by somebody new, twice at most, and every figure is kept as a property
+of the test.
 """
 
 import json
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from typing import Self
 
 import grpc
 import httpx
@@ -89,12 +91,12 @@ WAYS = (
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_every_service_refuses_a_revoked_token_within_a_second_and_ends_its_streams(installation, way):
+def test_every_service_refuses_a_revoked_token_within_a_second_and_ends_its_streams(installation, record_property, way):
     told = [measured(installation, way)]
     while max(told[-1].values()) > PROMISE_SECONDS and len(told) < TRIES:
         told.append(measured(installation, way))
     for seconds in told:
-        print(f"{way.__name__}: " + ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items()))
+        record_property(way.__name__, ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items()))
     assert max(told[-1].values()) <= PROMISE_SECONDS, told
 
 
@@ -172,7 +174,7 @@ class Watcher:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Watcher":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._good.wait(PATIENCE_SECONDS), f"{self.name} was never let in: {self._error}"
         return self
