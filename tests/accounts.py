@@ -1,32 +1,42 @@
-"""Somebody with an account on a running installation, as a careful client behaves."""
+"""Somebody with an account on a running installation, as a careful client behaves.
+
+What is done to the account itself goes through gRPC, what is done to tasks through REST: both through Envoy.
+"""
 
 import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+import grpc
 import httpx
 import sqlalchemy as sa
+from imagegen.auth.v1 import auth_service_pb2 as auth
+from imagegen.auth.v1 import auth_service_pb2_grpc as auth_grpc
+from imagegen.runtime.v1 import access_pb2
 
+from services.runtime.protos import to_enum
 from tests.installation import Installation
 
 PICTURE = {"model": "sd15", "width": 64, "height": 64, "steps": 4}
 FINAL = ("completed", "failed", "canceled")
+CALL_SECONDS = 20.0
 
 
 class Account:
-    """Registered and signed in; `http` sends the token of the newest sign-in."""
+    """Registered and signed in; `http` sends the access token of `tokens`."""
 
     def __init__(self, installation: Installation) -> None:
         # Nobody has to close it: no connection outlives its request.
         self.http = httpx.Client(
             base_url=installation.url, timeout=20, limits=httpx.Limits(max_keepalive_connections=0)
         )
+        self._door = installation.url.removeprefix("http://")
         self.name = f"user-{uuid4().hex[:12]}"
         self.email = f"{self.name}@example.com"
         self.password = f"the password of {uuid4()}"
         body = {"username": self.name, "email": self.email, "password": self.password}
-        self.id: str = self._created("/api/v1/auth/register", body)["id"]
+        self.id: str = self.http.post("/api/v1/auth/register", json=body).raise_for_status().json()["id"]
         self.tokens: dict[str, Any] = {}
         self.use(self.sign_in())
 
@@ -38,27 +48,38 @@ class Account:
     def sign_in(self) -> dict[str, Any]:
         """The tokens of one more session."""
         body = {"username": self.name, "password": self.password}
-        return (
-            httpx.post(self.http.base_url.join("/api/v1/auth/login"), json=body, timeout=20).raise_for_status().json()
-        )
+        headers = {"authorization": ""}
+        return self.http.post("/api/v1/auth/login", json=body, headers=headers).raise_for_status().json()
 
     def use(self, tokens: dict[str, Any]) -> None:
         """Go on with the session that these are of."""
         self.tokens = tokens
         self.http.headers["authorization"] = f"Bearer {self.token}"
 
-    def api_key(self, scopes: Sequence[str], name: str = "a key") -> dict[str, Any]:
-        """The new key as it was answered, its secret included."""
-        return self._created("/api/v1/auth/keys", {"name": name, "scopes": list(scopes)})
+    def call(self, method: str, request: Any) -> Any:
+        """AuthService, as the session in use. Raises grpc.RpcError."""
+        with grpc.insecure_channel(self._door) as channel:
+            stub = auth_grpc.AuthServiceStub(channel)
+            metadata = (("authorization", f"Bearer {self.token}"),)
+            return getattr(stub, method)(request, metadata=metadata, timeout=CALL_SECONDS)
 
-    def sessions(self) -> list[dict[str, Any]]:
-        return self.http.get("/api/v1/auth/sessions").raise_for_status().json()["sessions"]
+    def api_key(self, scopes: Sequence[str]) -> auth.CreateApiKeyResponse:
+        numbers = [to_enum(access_pb2.Scope, scope) for scope in scopes]
+        return self.call("CreateApiKey", auth.CreateApiKeyRequest(name="a key", scopes=numbers))
+
+    def revoke(self, api_key_id: str) -> None:
+        self.call("RevokeApiKey", auth.RevokeApiKeyRequest(api_key_id=api_key_id))
+
+    def sessions(self) -> Sequence[auth.Session]:
+        return self.call("ListSessions", auth.ListSessionsRequest()).sessions
 
     def delete(self) -> None:
-        self.http.request("DELETE", "/api/v1/auth/me", json={"password": self.password}).raise_for_status()
+        self.call("DeleteMe", auth.DeleteMeRequest(password=self.password))
 
     def generate(self, prompt: str = "a lighthouse", **fields: object) -> dict[str, Any]:
-        return self._created("/api/v1/generation/generate", {"prompt": prompt, **PICTURE, **fields})
+        answer = self.http.post("/api/v1/generation/generate", json={"prompt": prompt, **PICTURE, **fields})
+        assert answer.status_code == 202, answer.text
+        return answer.json()
 
     def task(self, task_id: str) -> dict[str, Any]:
         return self.http.get(f"/api/v1/generation/tasks/{task_id}").raise_for_status().json()
@@ -77,11 +98,6 @@ class Account:
             assert task["status"] not in FINAL or task["results_unavailable"], task
             assert time.monotonic() < deadline, task
             time.sleep(0.05)
-
-    def _created(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = self.http.post(path, json=body)
-        assert answer.status_code in (201, 202), answer.text
-        return answer.json()
 
 
 def an_operator(installation: Installation) -> Account:

@@ -53,22 +53,22 @@ def logging_out(account: Account) -> Doomed:
 
 def ending_it_from_another_session(account: Account) -> Doomed:
     doomed = account.token
-    (session,) = (session["id"] for session in account.sessions() if session["is_current"])
+    (session,) = (session.id for session in account.sessions() if session.is_current)
     account.use(account.sign_in())
-    return doomed, lambda: account.http.delete(f"/api/v1/auth/sessions/{session}").raise_for_status()
+    return doomed, lambda: account.call("EndSession", auth.EndSessionRequest(session_id=session))
 
 
 def logging_out_everywhere(account: Account) -> Doomed:
     doomed = account.token
     account.use(account.sign_in())
-    return doomed, lambda: account.http.delete("/api/v1/auth/sessions").raise_for_status()
+    return doomed, lambda: account.call("LogoutEverywhere", auth.LogoutEverywhereRequest())
 
 
 def changing_the_password(account: Account) -> Doomed:
     doomed = account.token
     account.use(account.sign_in())
-    body = {"current_password": account.password, "new_password": "another password altogether"}
-    return doomed, lambda: account.http.post("/api/v1/auth/password", json=body).raise_for_status()
+    change = auth.ChangePasswordRequest(current_password=account.password, new_password="quite another password")
+    return doomed, lambda: account.call("ChangePassword", change)
 
 
 def deleting_the_account(account: Account) -> Doomed:
@@ -77,7 +77,7 @@ def deleting_the_account(account: Account) -> Doomed:
 
 def revoking_the_key(account: Account) -> Doomed:
     key = account.api_key(["read", "admin"])
-    return key["secret"], lambda: account.http.delete(f"/api/v1/auth/keys/{key['id']}").raise_for_status()
+    return key.secret, lambda: account.revoke(key.api_key.id)
 
 
 WAYS = (

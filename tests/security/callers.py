@@ -66,7 +66,7 @@ def strangers(installation: Installation) -> Mapping[str, Stranger]:
     somebody = Account(installation)
     unsigned = jwt.encode({"sub": somebody.id, "sid": str(uuid4()), "aud": AUDIENCE, "role": OPERATOR}, None, "none")
     revoked_key = somebody.api_key(USER_SCOPES)
-    somebody.http.delete(f"/api/v1/auth/keys/{revoked_key['id']}").raise_for_status()
+    somebody.revoke(revoked_key.api_key.id)
     logged_out, deleted = an_operator(installation), an_operator(installation)
     key_of_deleted = deleted.api_key([*USER_SCOPES, "admin"])
     logged_out.http.post("/api/v1/auth/logout").raise_for_status()
@@ -80,6 +80,6 @@ def strangers(installation: Installation) -> Mapping[str, Stranger]:
         "logged out": Stranger(logged_out.token, "token_revoked"),
         "deleted account": Stranger(deleted.token, "token_revoked"),
         "unknown key": Stranger(f"igk_{'x' * 43}", "token_invalid"),
-        "revoked key": Stranger(revoked_key["secret"], "token_revoked"),
-        "key of a deleted account": Stranger(key_of_deleted["secret"], "token_invalid"),
+        "revoked key": Stranger(revoked_key.secret, "token_revoked"),
+        "key of a deleted account": Stranger(key_of_deleted.secret, "token_invalid"),
     }

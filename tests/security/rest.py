@@ -76,12 +76,12 @@ ROWS: Mapping[str, Row] = {
     f"GET {AUTH}/sessions": Row(PERSON, lambda owner: Request(f"{AUTH}/sessions")),
     f"DELETE {AUTH}/sessions": Row(PERSON, lambda owner: Request(f"{AUTH}/sessions")),
     f"DELETE {AUTH}/sessions/{{session_id}}": Row(
-        PERSON, lambda owner: Request(f"{AUTH}/sessions/{owner.session['id']}"), other="session_not_found"
+        PERSON, lambda owner: Request(f"{AUTH}/sessions/{owner.session}"), other="session_not_found"
     ),
     f"GET {AUTH}/keys": Row(PERSON, lambda owner: Request(f"{AUTH}/keys")),
     f"POST {AUTH}/keys": Row(PERSON, lambda owner: Request(f"{AUTH}/keys", {"name": "mine", "scopes": ["read"]})),
     f"DELETE {AUTH}/keys/{{key_id}}": Row(
-        PERSON, lambda owner: Request(f"{AUTH}/keys/{owner.key['id']}"), other="api_key_not_found"
+        PERSON, lambda owner: Request(f"{AUTH}/keys/{owner.key}"), other="api_key_not_found"
     ),
     # Tasks and pictures.
     "GET /api/v1/models": Row(VISITOR, lambda owner: Request("/api/v1/models"), "read"),

@@ -69,18 +69,23 @@ class Owner:
         return self._marked(self.account.painted(prompt=self.prompt, steps=1)["results"][0])
 
     @property
-    def session(self) -> dict[str, Any]:
-        """Another one than that which the owner speaks in."""
+    def session(self) -> str:
+        """The id of another one than that which the owner speaks in."""
         self.account.sign_in()
-        return self._marked(next(session for session in self.account.sessions() if not session["is_current"]))
+        (session, *_) = (session.id for session in self.account.sessions() if not session.is_current)
+        self.marks.add(session)
+        return session
 
     @property
     def refresh_token(self) -> str:
         return str(self.account.sign_in()["refresh_token"])
 
     @property
-    def key(self) -> dict[str, Any]:
-        return self._marked(self.account.api_key(["read"]))
+    def key(self) -> str:
+        """The id of one that is good."""
+        key_id = self.account.api_key(["read"]).api_key.id
+        self.marks.add(key_id)
+        return key_id
 
     def _marked(self, thing: dict[str, Any]) -> dict[str, Any]:
         self.marks.add(thing["id"])

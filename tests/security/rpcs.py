@@ -108,20 +108,20 @@ _AUTH = {
     "ChangePassword": Row(PERSON, _change, other="wrong_password"),
     "ListSessions": Row(PERSON, lambda owner: auth.ListSessionsRequest()),
     "EndSession": Row(
-        PERSON, lambda owner: auth.EndSessionRequest(session_id=owner.session["id"]), other="session_not_found"
+        PERSON, lambda owner: auth.EndSessionRequest(session_id=owner.session), other="session_not_found"
     ),
     "LogoutEverywhere": Row(PERSON, lambda owner: auth.LogoutEverywhereRequest()),
     "CreateApiKey": Row(PERSON, _key),
     "ListApiKeys": Row(PERSON, lambda owner: auth.ListApiKeysRequest()),
     "RevokeApiKey": Row(
-        PERSON, lambda owner: auth.RevokeApiKeyRequest(api_key_id=owner.key["id"]), other="api_key_not_found"
+        PERSON, lambda owner: auth.RevokeApiKeyRequest(api_key_id=owner.key), other="api_key_not_found"
     ),
 }
 
 _IDENTITY = {
     "ExchangeApiKey": Row(
         SERVICE,
-        lambda owner: identity.ExchangeApiKeyRequest(api_key=owner.account.api_key(["read"])["secret"]),
+        lambda owner: identity.ExchangeApiKeyRequest(api_key=owner.account.api_key(["read"]).secret),
         services=("generation", "executor", "results", "gateway"),
     ),
     "WatchRevocations": Row(

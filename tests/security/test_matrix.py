@@ -112,7 +112,7 @@ def test_what_is_for_services_lets_in_those_that_it_names(installation, channels
         key = owner.account.api_key([*USER_SCOPES, "admin"])
         refused |= {"an operator": "caller_not_allowed", "an operator's key": "caller_not_allowed"}
         tried["an operator"] = rpcs.call(channel, operation, asked, owner.account.token)[0]
-        tried["an operator's key"] = rpcs.call(channel, operation, asked, key["secret"])[0]
+        tried["an operator's key"] = rpcs.call(channel, operation, asked, key.secret)[0]
     # Each is known and may not call this; a token that a service minted for another callee is none at all.
     for name in identities.keys() - set(row.services):
         refused[name] = "caller_not_allowed"
@@ -145,7 +145,7 @@ def judge(row: Row, owner: Owner, other: Account, everybody_else: Mapping[str, S
     if row.who is not Who.ANYBODY and (row.scope or row.who is not Who.VISITOR):
         scopes = [*USER_SCOPES, *(["admin"] if row.who is Who.OPERATOR else [])]
         lacking = owner.account.api_key([scope for scope in scopes if scope != row.scope])
-        tried["the owner's key without the scope"] = lacking["secret"], "scope_missing"
+        tried["the owner's key without the scope"] = lacking.secret, "scope_missing"
     if row.who is Who.OPERATOR:
         tried["a user"] = other.token, "caller_not_allowed"
     elif row.other != OWN:
@@ -160,7 +160,7 @@ def judge(row: Row, owner: Owner, other: Account, everybody_else: Mapping[str, S
     if row.who is Who.ANYBODY:
         answered |= {name: call(row.ask(owner), stranger.token) for name, stranger in everybody_else.items()}
     if row.scope:
-        answered["a key with the scope"] = call(row.ask(owner), owner.account.api_key([row.scope])["secret"])
+        answered["a key with the scope"] = call(row.ask(owner), owner.account.api_key([row.scope]).secret)
     repeated = row.ask(owner)
     answered["the owner"] = call(asked, owner.account.token)
     if row.who is Who.PERSON and row.other == OWN:
