@@ -1,9 +1,9 @@
 """Every RPC, and what it needs."""
 
-import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -33,8 +33,9 @@ CALL_SECONDS = 20.0
 @cache
 def every_rpc() -> Mapping[str, MethodDescriptor]:
     """`imagegen.X.v1.YService/Z` → its descriptor, from all the contracts that there are."""
-    names = [found.name for found in pkgutil.walk_packages(imagegen.__path__, "imagegen.")]
-    files = [import_module(name).DESCRIPTOR for name in names if name.endswith("_service_pb2")]
+    (generated,) = map(Path, imagegen.__path__)
+    modules = (path.relative_to(generated.parent).with_suffix("") for path in generated.rglob("*_service_pb2.py"))
+    files = [import_module(".".join(module.parts)).DESCRIPTOR for module in modules]
     return {
         f"{service.full_name}/{method.name}": method
         for file in files
