@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
-import imagegen
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from imagegen.auth.v1 import auth_service_pb2 as auth
@@ -33,7 +32,7 @@ CALL_SECONDS = 20.0
 @cache
 def every_rpc() -> Mapping[str, MethodDescriptor]:
     """`imagegen.X.v1.YService/Z` → its descriptor, from all the contracts that there are."""
-    (generated,) = map(Path, imagegen.__path__)
+    generated = Path(access_pb2.__file__).parents[2]
     modules = (path.relative_to(generated.parent).with_suffix("") for path in generated.rglob("*_service_pb2.py"))
     files = [import_module(".".join(module.parts)).DESCRIPTOR for module in modules]
     return {
