@@ -29,8 +29,10 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.2
 """Of the second within which every service is to know, a fifth."""
 
-WINDOW = timedelta(minutes=1)
-"""A row is written by the last statement but a few of its transaction, each of which ends within ten seconds."""
+WINDOW = timedelta(minutes=2)
+"""Longer than a transaction goes on after it has written a row: of the few statements that follow, each ends within
+ten seconds, as does the time between two of them (runtime/database.py).
+"""
 
 Revoked = Mapping[UUID, datetime]
 
