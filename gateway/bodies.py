@@ -23,8 +23,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 64.0 is 64."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Int32 = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), lt=2**31)]
+Int64 = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**63), lt=2**63)]
 Double = Annotated[float, Field(allow_inf_nan=False)]
 """What the contracts' fields can hold: a protobuf message raises on anything else."""
 

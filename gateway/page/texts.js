@@ -43,6 +43,7 @@ export const texts = {
       bad_credentials: "用户名或密码不正确。", username_taken: "这个用户名已被使用。", email_taken: "这个邮箱已被使用。",
       invalid_field: "有内容不符合要求。", parameter_out_of_range: "参数超出此模型的范围。", model_unknown: "没有这个模型。",
       model_unavailable: "此模型现在不可用。", user_queue_full: "未完成的任务太多，请等一些完成。",
+      rate_limited: "请求过于频繁，请稍候再试。", too_many_attempts: "尝试次数过多，请稍候再试。",
       task_finished: "任务已经结束。", task_not_found: "任务不存在。", result_not_found: "图片不存在。",
       unavailable: "服务暂时不可用，请稍后重试。", dependency_unavailable: "服务暂时不可用，请稍后重试。",
       deadline_exceeded: "服务没有及时回应，请重试。", internal: "内部错误，已记录。",

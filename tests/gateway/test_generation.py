@@ -71,6 +71,12 @@ def test_every_parameter_reaches_generation(client, behind):
     assert behind.generation.last.message == generation.CreateTaskRequest(request_id="k-1", **recipe)
 
 
+def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(client, behind):
+    behind.generation.answers["CreateTask"] = generation.CreateTaskResponse(task=a_task())
+    client.post("/api/v1/generation/generate", json={**RECIPE, "width": 64.0, "seed": 2.0**40})
+    assert behind.generation.last.message == generation.CreateTaskRequest(width=64, seed=2**40, **RECIPE)
+
+
 def test_a_null_parameter_counts_as_left_out(client, behind):
     behind.generation.answers["CreateTask"] = generation.CreateTaskResponse(task=a_task())
     client.post("/api/v1/generation/generate", json={**RECIPE, "seed": None})

@@ -173,6 +173,11 @@ def test_what_a_body_takes_is_shown_as_the_contract_has_it(document):
         assert bool(re.search(plain, text)) == is_negative
 
 
+def test_what_may_be_called_without_a_token_says_so(document):
+    free = {name for name, operation in operations(document) if operation.get("security") == [{"HTTPBearer": []}, {}]}
+    assert free == {"GET /api/v1/models", "GET /api/v1/results/{result_id}/image"}
+
+
 def test_no_parameter_is_null(document):
     for name, operation in operations(document):
         for parameter in operation.get("parameters", []):
