@@ -26,7 +26,7 @@ def client_address(request: Request) -> str:
     """Envoy appends the address that it was called from to X-Forwarded-For; what stands before, anybody may invent."""
     told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
     try:
-        return str(ip_address(told))
+        return str(ip_address(told.partition("%")[0]))  # a zone may be any text
     except ValueError:
         return request.client.host if request.client else ""
 

@@ -79,12 +79,7 @@ class RateLimits:
     def __init__(self, redis_url: str, verifier: TokenVerifier, *, per_user: int, per_address: int) -> None:
         self._verifier = verifier
         self._quotas = {"user": per_user, "address": per_address}
-        self._pool = ConnectionPool.from_url(
-            redis_url,
-            socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._pool = ConnectionPool.from_url(redis_url, retry=Retry(NoBackoff(), 0))
         self._storage = RedisStorage(
             f"async+{redis_url}",
             implementation="redispy",

@@ -1,10 +1,9 @@
 """How many requests anybody may make, counted in a real Valkey."""
 
+import asyncio
 import re
 import socket
-import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -28,8 +27,12 @@ MODELS = "/api/v1/models"
 
 
 @pytest.fixture
-def limited(served, behind, redis_url):
-    """A client of a gateway of its own, which lets a user ask five times a minute and an address three times."""
+def limited(served, behind, redis_url, monkeypatch):
+    """A client of a gateway of its own, which lets a user ask five times a minute and an address three times.
+
+    It has time: on a busy machine a server may wait longer for its turn than a request should wait for the server.
+    """
+    monkeypatch.setattr(rates, "REDIS_SECONDS", 20)
     behind.auth.answers["GetMe"] = auth.GetMeResponse(user=a_user())
     behind.generation.answers["ListModels"] = generation.ListModelsResponse()
 
@@ -75,11 +78,16 @@ def test_who_has_asked_too_often_is_refused_and_told_when_to_come_back(limited, 
         assert len(behind.auth.asked) == 5
 
 
-def test_a_burst_passes_no_more_than_its_quota(limited, behind):
+def test_a_burst_passes_no_more_than_its_quota(limited):
     person = signed_in(user_id=uuid4())
-    with limited() as client, ThreadPoolExecutor(100) as pool:
-        codes = Counter(pool.map(lambda _: client.get(ME, headers=person).status_code, range(500)))
-    assert codes == {200: 5, 429: 495}
+
+    async def burst(origin):
+        async with httpx.AsyncClient(base_url=origin, headers=person, timeout=60) as client:
+            return await asyncio.gather(*(client.get(ME) for _ in range(100)))
+
+    with limited() as client:
+        codes = Counter(response.status_code for response in asyncio.run(burst(client.base_url)))
+    assert codes == {200: 5, 429: 95}
 
 
 def test_a_quota_is_a_users_own_from_wherever_the_requests_come(limited):
@@ -191,11 +199,13 @@ def test_while_redis_is_away_everything_passes_and_the_log_says_so_once(limited,
     assert told == ["requests are not counted: Redis is away", "requests are counted again"]
 
 
-def test_a_redis_that_does_not_answer_costs_one_request_a_tenth_of_a_second(limited):
+def test_a_redis_that_does_not_answer_is_waited_for_once_and_not_long(limited, monkeypatch):
+    monkeypatch.setattr(rates, "REDIS_SECONDS", 0.1)
+    monkeypatch.setattr(rates, "RETRY_SECONDS", 3600)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
+        capture_logs() as lines,
         limited(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}") as client,
     ):
-        began = time.monotonic()
         assert {client.get(MODELS).status_code for _ in range(5)} == {200}
-        assert time.monotonic() - began < 1
+    assert [line["kind"] for line in lines if "counted" in line["event"]] == ["TimeoutError"]

@@ -67,6 +67,7 @@ def test_a_missing_or_odd_trace_is_replaced_by_a_new_one(client, behind, sent):
         ({"x-forwarded-for": "198.51.100.1, 203.0.113.9"}, "203.0.113.9"),
         ({"x-forwarded-for": "2001:db8::1"}, "2001:db8::1"),
         ({"x-forwarded-for": "203.0.113.9, nobody"}, "127.0.0.1"),
+        ({"x-forwarded-for": "fe80::1%\xff".encode("latin-1")}, "fe80::1"),
     ],
 )
 def test_the_services_are_told_the_clients_address(client, behind, sent, told):
