@@ -10,11 +10,7 @@ from gateway.bodies import Answer
 from gateway.clients import CallsDependency
 from gateway.negotiation import Language, preferred_language
 from gateway.problems import problems
-<<<<<<< HEAD
 from gateway.security import ALSO_ANONYMOUS, signed_in
-=======
-from gateway.security import ALSO_ANONYMOUS, signed_in
->>>>>>> 3bc3a06 (gateway: Take 64.0 for 64, and say in OpenAPI which calls need no token.)
 from services.runtime.protos import from_enum
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
@@ -101,11 +97,7 @@ class Models(Answer):
 @router.get(
     "",
     dependencies=[signed_in],
-<<<<<<< HEAD
     openapi_extra=ALSO_ANONYMOUS,
-=======
-    openapi_extra=ALSO_ANONYMOUS,
->>>>>>> 3bc3a06 (gateway: Take 64.0 for 64, and say in OpenAPI which calls need no token.)
     responses=problems("token_invalid", "token_expired", "token_revoked", "scope_missing"),
 )
 async def list_models(

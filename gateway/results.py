@@ -15,11 +15,7 @@ from gateway.clients import CallsDependency
 from gateway.conditional import has
 from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, problems
-<<<<<<< HEAD
 from gateway.security import ALSO_ANONYMOUS, signed_in
-=======
-from gateway.security import ALSO_ANONYMOUS, signed_in
->>>>>>> 3bc3a06 (gateway: Take 64.0 for 64, and say in OpenAPI which calls need no token.)
 from gateway.streams import RelayedResponse
 from services.runtime.protos import from_timestamp
 
@@ -84,11 +80,7 @@ async def delete_result(result_id: UUID, calls: CallsDependency) -> None:
 @router.get(
     "/{result_id}/image",
     dependencies=[signed_in],
-<<<<<<< HEAD
     openapi_extra=ALSO_ANONYMOUS,
-=======
-    openapi_extra=ALSO_ANONYMOUS,
->>>>>>> 3bc3a06 (gateway: Take 64.0 for 64, and say in OpenAPI which calls need no token.)
     response_class=Response,
     responses={
         200: {"content": {"image/png": {}}, "description": "The picture."},
