@@ -36,6 +36,11 @@ SIGNING_KEY_LINGER = ACCESS_LIFETIME + timedelta(minutes=1)
 REVOCATION_LIFETIME = ACCESS_LIFETIME + timedelta(minutes=1)
 """How long a revocation is told; the minute is for a token that was being signed when its session ended."""
 
+REQUEST_MEMORY = timedelta(days=2)
+"""How long a registration may be repeated by its request_id. No longer than clients need: a repeat tells whether its
+password is right, which only its address limits.
+"""
+
 MOST_API_KEYS = 100
 """Keys of one account that are good at once."""
 

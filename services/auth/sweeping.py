@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from services.auth import store
-from services.auth.domain import SIGNING_KEY_LINGER
+from services.auth.domain import REQUEST_MEMORY, SIGNING_KEY_LINGER
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
@@ -34,6 +34,7 @@ class Sweep:
             store.remove_forgotten_attempts(tx, now)
             store.remove_expired_revocations(tx, now)
             store.remove_forgotten_api_keys(tx, now)
+            store.forget_registrations(tx, made_before=now - REQUEST_MEMORY)
             store.remove_signing_keys(tx, retired_before=now - SIGNING_KEY_LINGER)
 
     def _repeat(self, stopping: threading.Event) -> None:

@@ -2,10 +2,11 @@ from contextlib import closing
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from imagegen.auth.v1 import auth_service_pb2 as auth
 
 from services.auth.sweeping import Sweep
 from services.runtime.database import Database
-from tests.auth.conftest import refused
+from tests.auth.conftest import PASSWORD, refused
 
 
 @pytest.fixture
@@ -56,6 +57,20 @@ def test_keys_are_swept_thirty_days_after_they_were_good(world, sweep):
     sweep()
 
     assert world.sql("SELECT name FROM api_keys") == [("stays",)]
+
+
+def test_a_registration_can_be_repeated_for_two_days(world, sweep):
+    request = auth.RegisterRequest(username="ada", email="a@b.org", password=PASSWORD, request_id="r1")
+    world.stub.Register(request)
+    world.clock.advance(hours=47)
+    sweep()
+    assert world.stub.Register(request).replayed
+
+    world.clock.advance(hours=1)
+    sweep()
+
+    with refused("ALREADY_EXISTS", "USERNAME_TAKEN", "username"):
+        world.stub.Register(request)
 
 
 def test_signing_keys_are_swept_once_they_are_listed_no_longer(world, sweep):

@@ -1,5 +1,6 @@
 """Accounts. Who decides on one by its password, role or keys locks its row first."""
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,6 +51,12 @@ def lock_request(tx: Connection, request_id: str) -> None:
 def find_registration(tx: Connection, request_id: str) -> Registration | None:
     row = tx.execute(_credentials(users.c.request_hash).where(users.c.request_id == request_id)).one_or_none()
     return Registration(_to_credentials(row), row.request_hash) if row else None
+
+
+def forget_registrations(tx: Connection, *, made_before: datetime) -> None:
+    """By which requests these accounts were made."""
+    old = sa.and_(users.c.request_id.is_not(None), users.c.created_at <= made_before)
+    tx.execute(sa.update(users).where(old).values(request_id=None, request_hash=None))
 
 
 def get_user(tx: Connection, user_id: UserId) -> User:
