@@ -71,23 +71,33 @@ async def export_me(calls: CallsDependency) -> Response:
         ("sessions.json", _pretty([Session.from_proto(session).model_dump(mode="json") for session in sessions])),
         ("api_keys.json", _pretty([ApiKey.from_proto(key).model_dump(mode="json") for key in keys])),
     ]
-    return _Archive(
-        async_stream_zip(_members(calls, account, now)),
-        media_type="application/zip",
-        headers={"Content-Disposition": f'attachment; filename="imagegen-export-{now:%Y-%m-%d}.zip"'},
-    )
+    return _Archive(calls, account, now)
 
 
 class _Archive(StreamingResponse):
+    """The temporary file ends with the response, however that ends."""
+
+    def __init__(self, calls: Calls, account: Sequence[tuple[str, bytes]], now: datetime) -> None:
+        self._kept = TemporaryFile("w+")  # noqa: SIM115 - closed when it has been sent
+        super().__init__(
+            async_stream_zip(_members(calls, account, now, self._kept)),
+            media_type="application/zip",
+            headers={"Content-Disposition": f'attachment; filename="imagegen-export-{now:%Y-%m-%d}.zip"'},
+        )
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         except grpc.aio.AioRpcError as error:
             # Too late for a problem: the server cuts the connection of an unfinished response, and the client knows.
             log.warning("an export broke off", code=error.code().name)
+        finally:
+            self._kept.close()
 
 
-async def _members(calls: Calls, account: Sequence[tuple[str, bytes]], now: datetime) -> AsyncIterator[AsyncMemberFile]:
+async def _members(
+    calls: Calls, account: Sequence[tuple[str, bytes]], now: datetime, kept: IO[str]
+) -> AsyncIterator[AsyncMemberFile]:
     def member(name: str, content: AsyncIterator[bytes]) -> AsyncMemberFile:
         return name, now, S_IFREG | 0o600, ZIP_64, content
 
@@ -95,30 +105,29 @@ async def _members(calls: Calls, account: Sequence[tuple[str, bytes]], now: date
         yield member(name, _whole(content))
     yield member("tasks.json", _array(_tasks(calls)))
     missing: list[dict[str, str]] = []
-    with TemporaryFile("w+") as kept:
-        yield member("results.json", _array(_results(calls, kept)))
-        for picture in _Picture.read_all(kept):
-            call = calls.results.DownloadResult(
-                results.DownloadResultRequest(result_id=picture.result_id, link=picture.link),
-                timeout=DOWNLOAD_SECONDS,
-                metadata=calls.anonymous_metadata,
-            )
-            parts = aiter(call)
-            try:
-                await anext(parts)  # the result, before its bytes
-            except grpc.aio.AioRpcError as error:
-                if reason_of(error) not in GONE:
-                    raise
-                missing.append({"file": picture.file, "reason": reason_of(error).lower()})
-                continue
-            # A PNG does not get any smaller.
-            yield (
-                picture.file,
-                picture.created_at,
-                S_IFREG | 0o600,
-                ZIP_AUTO(picture.size_bytes, level=0),
-                _chunks(parts),
-            )
+    yield member("results.json", _array(_results(calls, kept)))
+    for picture in _Picture.read_all(kept):
+        call = calls.results.DownloadResult(
+            results.DownloadResultRequest(result_id=picture.result_id, link=picture.link),
+            timeout=DOWNLOAD_SECONDS,
+            metadata=calls.anonymous_metadata,
+        )
+        parts = aiter(call)
+        try:
+            await anext(parts)  # the result, before its bytes
+        except grpc.aio.AioRpcError as error:
+            if reason_of(error) not in GONE:
+                raise
+            missing.append({"file": picture.file, "reason": reason_of(error).lower()})
+            continue
+        # A PNG does not get any smaller.
+        yield (
+            picture.file,
+            picture.created_at,
+            S_IFREG | 0o600,
+            ZIP_AUTO(picture.size_bytes, level=0),
+            _chunks(parts),
+        )
     if missing:
         yield member("missing.json", _whole(_pretty(missing)))
 
