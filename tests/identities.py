@@ -11,7 +11,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from services.runtime.errors import TokenInvalid
 from services.runtime.revocations import Revocations
-from services.runtime.tokens import AUDIENCE, Authority, ServiceIdentity, TokenVerifier, TrustedServices, encode_key
+from services.runtime.tokens import (
+    AUDIENCE,
+    SERVICE_KID,
+    Authority,
+    ServiceIdentity,
+    TokenVerifier,
+    TrustedServices,
+    encode_key,
+)
 
 SERVICES = ("auth", "generation", "executor", "worker", "results", "gateway", "operator")
 USER_KID = "test"
@@ -50,8 +58,10 @@ def access_token(
 
 
 def as_service(name: str, callee: str) -> Metadata:
-    """Call metadata of one of our processes."""
-    return (("authorization", f"Bearer {identity(name).token(callee)}"),)
+    """Call metadata of one of our processes, good for a day: a module keeps it for as long as the tests run."""
+    claims = {"iss": name, "aud": callee, "exp": datetime.now(UTC) + timedelta(days=1)}
+    token = jwt.encode(claims, _service_keys[name], "EdDSA", headers={"kid": SERVICE_KID + name})
+    return (("authorization", f"Bearer {token}"),)
 
 
 def identity(name: str) -> ServiceIdentity:

@@ -43,7 +43,7 @@ def test_no_password_token_key_prompt_or_signature_is_in_a_log_line(installation
         bearer(http, third["access_token"])
         assert http.request("DELETE", "/api/v1/auth/me", json={"password": password}).is_client_error
         assert http.request("DELETE", "/api/v1/auth/me", json={"password": later}).is_success
-        assert http.get("/api/v1/auth/me").status_code == 401
+        assert http.get("/api/v1/auth/me").status_code in (401, 404)
         assert login(http, name, later).status_code == 401
         secrets |= {f"{kind} 3": third[kind] for kind in ("access_token", "refresh_token")}
 

@@ -8,7 +8,7 @@ from tests.gateway.gateways import serving
 from tests.gateway.neighbours import Neighbours, Script, neighbours
 from tests.identities import access_token
 
-AUTHORIZATION = {"authorization": f"Bearer {access_token()}"}
+AUTHORIZATION = {"authorization": f"Bearer {access_token(expires_in=86_400)}"}
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import grpc
 import pytest
@@ -20,6 +21,8 @@ from services.runtime.settings import ProcessSettings, TlsSettings
 from tests.certificates import put_certificates
 from tests.identities import verifier
 from tests.serving import running
+
+PROJECT = Path(__file__).parents[2]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"]
 NAMES = ("GRPC_TLS_CA", "GRPC_TLS_CERT", "GRPC_TLS_KEY")
@@ -138,7 +141,8 @@ def test_a_file_that_is_not_there_is_named_at_the_start(files, use):
 
 
 def test_a_process_that_is_given_some_certificates_does_not_start(files):
-    environment = {**os.environ, "GRPC_TLS_KEY": "", "SERVICE_KEY_GATEWAY": ""}
+    paths = {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "protos" / "gen")])}
+    environment = {**os.environ, **paths, "GRPC_TLS_KEY": "", "SERVICE_KEY_GATEWAY": ""}
     started = subprocess.run(
         [sys.executable, "-m", "gateway.main"], env=environment, capture_output=True, text=True, timeout=30, check=False
     )
