@@ -2,8 +2,8 @@
 
     python -m tests.security.fuzz --examples 50 --seed 1
 
-What it does not do as those two is in `ENDING`: one such call and the rest of the run is refused. A third, whom each of
-those calls may end, makes them.
+What it does not do as those two is in `ENDING`: one such call and the rest of the run is refused. Somebody else, whose
+session each may end, makes them; and an operator tries what is for operators.
 """
 
 import argparse
@@ -11,14 +11,18 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.accounts import Account
+from tests.accounts import Account, an_operator
 from tests.installation import Installation, running_installation
 from tests.security.conftest import UNLIMITED
 
-ENDING = ("logout", "end_session", "end_sessions", "change_password", "delete_me")
-"""By operation id: what ends the session that the run speaks in."""
+ENDING = ("logout", "logout_everywhere", "end_session", "change_password", "delete_me")
+"""By operation id: what ends the session that the run speaks in, or others of it."""
+
+ALL_BUT_ENDING = [f"--exclude-operation-id={name}" for name in ENDING]
+OPERATORS = ["--include-path-regex=^/api/v1/admin/"]
 
 RULES_BEYOND_THE_SCHEMA = ["2xx", "3xx", "400", "401", "403", "404", "409", "415", "422", "429"]
 """What a request may get although it fits the schema: no model of that name, a width that is no multiple of eight, a
@@ -64,18 +68,19 @@ path = {json.dumps(str(document))}
 
 
 def fuzz(
-    installation: Installation, people: dict[str, Account], *, examples: int, seed: int, only: tuple[str, ...] = ()
+    installation: Installation,
+    people: dict[str, Account],
+    *,
+    examples: int,
+    seed: int,
+    only: Sequence[str] = ALL_BUT_ENDING,
 ) -> tuple[int, str]:
-    """The exit code, 0 if there is nothing to complain of, and what was printed.
-
-    `only` these operations, else all but those that end sessions.
-    """
+    """The exit code, 0 if there is nothing to complain of, and what was printed. `only`: schemathesis' own filters."""
     with tempfile.TemporaryDirectory() as folder:
-        filters = [f"--{'include' if only else 'exclude'}-operation-id={name}" for name in only or ENDING]
         command = [
             str(Path(sys.executable).with_name("schemathesis")),
             *("--config-file", str(configuration(Path(folder), people)), "run"),
-            *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--no-color", *filters),
+            *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--no-color", *only),
             f"{installation.url}/openapi.json",
         ]
         run = subprocess.run(
@@ -93,10 +98,15 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="imagegen-fuzz-", ignore_cleanup_errors=True) as folder,
         running_installation(Path(folder), SKETCH_STEP_SECONDS="0", **UNLIMITED) as installation,
     ):
-        people = {name: Account(installation) for name in ("one", "other")}
-        code, printed = fuzz(installation, people, examples=options.examples, seed=options.seed)
-        sys.stdout.write(printed)
-    sys.exit(code)
+        runs = [({name: Account(installation) for name in ("one", "other")}, ALL_BUT_ENDING)]
+        runs += [({"third": Account(installation)}, [f"--include-operation-id={name}"]) for name in ENDING]
+        runs += [({"operator": an_operator(installation)}, OPERATORS)]
+        codes = []
+        for people, only in runs:
+            code, printed = fuzz(installation, people, examples=options.examples, seed=options.seed, only=only)
+            sys.stdout.write(printed)
+            codes.append(code)
+    sys.exit(max(codes))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ ROWS: Mapping[str, Row] = {
     f"DELETE {AUTH}/me": Row(
         PERSON, lambda owner: Request(f"{AUTH}/me", {"password": owner.account.password}), other="wrong_password"
     ),
-    f"GET {AUTH}/me/export": Row(PERSON, lambda owner: Request(f"{AUTH}/me/export"), "read"),
+    f"GET {AUTH}/me/export": Row(PERSON, lambda owner: Request(f"{AUTH}/me/export")),
     f"POST {AUTH}/password": Row(
         PERSON, lambda owner: Request(f"{AUTH}/password", _change(owner)), other="wrong_password"
     ),
@@ -80,7 +80,7 @@ ROWS: Mapping[str, Row] = {
     ),
     f"GET {AUTH}/keys": Row(PERSON, lambda owner: Request(f"{AUTH}/keys")),
     f"POST {AUTH}/keys": Row(PERSON, lambda owner: Request(f"{AUTH}/keys", {"name": "mine", "scopes": ["read"]})),
-    f"DELETE {AUTH}/keys/{{key_id}}": Row(
+    f"DELETE {AUTH}/keys/{{api_key_id}}": Row(
         PERSON, lambda owner: Request(f"{AUTH}/keys/{owner.key}"), other="api_key_not_found"
     ),
     # Tasks and pictures.
@@ -131,6 +131,7 @@ ROWS: Mapping[str, Row] = {
     ),
     # The openai SDK's two.
     "GET /v1/models": Row(PERSON, lambda owner: Request("/v1/models"), "read"),
+    "GET /v1/models/{model}": Row(PERSON, lambda owner: Request("/v1/models/sd15"), "read"),
     "POST /v1/images/generations": Row(
         PERSON,
         lambda owner: Request("/v1/images/generations", {"prompt": "a fox", "model": "sd15", "n": 1, "size": "64x64"}),
