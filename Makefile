@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor auth test chaos bench simulate check format proto lock
+.PHONY: help setup run executor auth test chaos fuzz audit bench simulate check format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -31,6 +31,12 @@ test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 chaos: setup ## Hurt an installation at random and judge it: make chaos [TASKS=300] [USERS=20] [FAULTS=88] [SEED=1]
 	@$(BIN)/python -m tests.chaos --tasks $(or $(TASKS),300) --users $(or $(USERS),20) --faults $(or $(FAULTS),88) \
 		--seconds $(or $(SECONDS),180) --engines $(or $(ENGINES),2) --seed $(or $(SEED),1)
+
+fuzz: setup ## Let schemathesis try every operation as two people: make fuzz [EXAMPLES=50] [SEED=1]
+	@$(BIN)/python -m tests.security.fuzz --examples $(or $(EXAMPLES),50) --seed $(or $(SEED),1)
+
+audit: setup ## Ask pip-audit about everything in requirements.lock
+	@$(BIN)/python -m tests.security.audit
 
 bench: setup ## Measure our path beside the engine alone: make bench [RUNS=50] [COMFYUI_URL=…]
 	@$(BIN)/python -m tests.bench --runs $(RUNS)

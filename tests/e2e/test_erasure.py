@@ -1,4 +1,4 @@
-"""Who deletes their account leaves no trace: in no database, no file and no key of Redis, whoever was down meanwhile."""
+"""Who deletes their account leaves no trace, in no database, file or key of Redis, whoever was down meanwhile."""
 
 import contextlib
 import threading
