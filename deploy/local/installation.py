@@ -16,7 +16,7 @@ from deploy.local.postgres import Postgres
 PROJECT = Path(__file__).resolve().parents[2]
 DATABASE_URLS = tuple(f"{context.upper()}_DATABASE_URL" for context in CONTEXTS)
 # How processes meet is for the launcher alone to say.
-_WIRING = ("_LISTEN", "_ADDRESS", "_READY_FILE", "_ENGINE_ID")
+_WIRING = ("_LISTEN", "_READY_FILE", "_ENGINE_ID", *(f"{context.upper()}_ADDRESS" for context in CONTEXTS))
 
 
 def port_names(engines: Sequence[Engine]) -> Sequence[str]:

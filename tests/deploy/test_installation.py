@@ -181,6 +181,11 @@ def test_a_caller_cannot_move_the_internal_addresses(processes):
     assert table["gateway"].environment["AUTH_ADDRESS"] == table["auth"].address
 
 
+def test_a_limit_per_address_is_no_address_and_reaches_the_gateway(processes):
+    gateway = processes(GATEWAY_RATE_LIMIT_PER_ADDRESS="5")["gateway"]
+    assert gateway.environment["GATEWAY_RATE_LIMIT_PER_ADDRESS"] == "5"
+
+
 def test_sketch_is_as_slow_as_the_caller_wants(processes):
     command = " ".join(processes(SKETCH_STEP_SECONDS="0", SKETCH_LOAD_SECONDS="0.1")["sketch"].command)
     assert re.search(r"--step-seconds 0 --load-seconds 0\.1$", command)
