@@ -11,7 +11,7 @@ from gateway.bodies import Answer, Body
 from gateway.clients import CallsDependency
 from gateway.idempotency import REPLAYED, IdempotencyKey, replayed
 from gateway.problems import SIGNED_IN, WITH_BODY, problems
-from gateway.security import signed_in
+from gateway.security import ALSO_ANONYMOUS, signed_in
 from services.runtime.protos import from_enum, from_timestamp
 
 PASSWORD_SECONDS = 10.0
@@ -153,7 +153,13 @@ async def refresh(body: RefreshToken, calls: CallsDependency) -> Tokens:
     return Tokens.from_proto(answer.tokens)
 
 
-@router.post("/logout", status_code=204, dependencies=[signed_in], responses=problems(*WITH_BODY, *SIGNED_IN))
+@router.post(
+    "/logout",
+    status_code=204,
+    dependencies=[signed_in],
+    openapi_extra=ALSO_ANONYMOUS,
+    responses=problems(*WITH_BODY, *SIGNED_IN),
+)
 async def logout(calls: CallsDependency, body: RefreshToken | None = None) -> None:
     """End a session: the one of the refresh token, else the one of the access token."""
     if body:

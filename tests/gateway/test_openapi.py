@@ -175,7 +175,7 @@ def test_what_a_body_takes_is_shown_as_the_contract_has_it(document):
 
 def test_what_may_be_called_without_a_token_says_so(document):
     free = {name for name, operation in operations(document) if operation.get("security") == [{"HTTPBearer": []}, {}]}
-    assert free == {"GET /api/v1/models", "GET /api/v1/results/{result_id}/image"}
+    assert free == {"GET /api/v1/models", "GET /api/v1/results/{result_id}/image", "POST /api/v1/auth/logout"}
 
 
 def test_no_parameter_is_null(document):
