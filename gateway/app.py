@@ -17,6 +17,7 @@ from gateway import (
     health,
     keys,
     models,
+    openai,
     page,
     results,
     sessions,
@@ -71,7 +72,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     )
     for module in (
         *(auth, sessions, api_keys, export),
-        *(generation, events, models, results, admin),
+        *(generation, events, models, results, openai, admin),
         *(keys, health, page, problem_pages),
     ):
         app.include_router(module.router)

@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from gateway.openai_errors import PATHS, openai_error
 from gateway.origins import public_origin
 from services.runtime.requests import request_id
 
@@ -99,6 +100,10 @@ class FieldError(BaseModel):
     header: str | None = Field(None, description="Name of a request header.")
     detail: str
 
+    @property
+    def name(self) -> str:
+        return self.parameter or self.header or (self.pointer or "").rpartition("/")[2]
+
 
 class Problem(BaseModel):
     """An error (RFC 9457)."""
@@ -121,13 +126,16 @@ def problem(
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response for an error; status and detail default to what `CODES` says of the code."""
+    """The response for an error; status and detail default to what `CODES` says of the code. OpenAI's paths have
+    its shape instead.
+    """
     status = status or CODES[code][0]
+    detail = detail or CODES[code][1]
     body = Problem(
         type=f"{public_origin(request)}/problems/{code}" if code in CODES else "about:blank",
         title=title_of(status),
         status=status,
-        detail=detail or CODES[code][1],
+        detail=detail,
         code=code,
         errors=list(errors),
         request_id=request_id(),
@@ -137,6 +145,9 @@ def problem(
         sent["WWW-Authenticate"] = _challenge(code)
     if status == 503:
         sent.setdefault("Retry-After", "1")
+    if request.scope["path"].startswith(PATHS):
+        wrong = [(error.name, error.detail) for error in errors]
+        return openai_error(status, code, detail, wrong=wrong, headers=sent)
     return Response(body.model_dump_json(exclude_none=True), status, sent, MEDIA_TYPE)
 
 

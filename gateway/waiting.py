@@ -25,6 +25,12 @@ SPARE_SECONDS = 5.0
 Found = TypeVar("Found")
 
 
+async def left(request: Request) -> None:
+    """Returns when the client has gone. The request's body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 class Patience:
     """How long a request wants to wait, and what ends the waiting early: its client leaves, the gateway stops."""
 
@@ -60,7 +66,10 @@ class Patience:
             metadata=calls.metadata,
             timeout=self.seconds + SPARE_SECONDS,
         )
-        enders = {asyncio.create_task(self._request.app.state.stopping.wait()), asyncio.create_task(self._left())}
+        enders = {
+            asyncio.create_task(self._request.app.state.stopping.wait()),
+            asyncio.create_task(left(self._request)),
+        }
         try:
             while not is_enough(found) and loop.time() < until:
                 read = asyncio.ensure_future(call.read())
@@ -80,10 +89,6 @@ class Patience:
             for ender in enders:
                 ender.cancel()
         return found
-
-    async def _left(self) -> None:
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
 
 
 PatienceDependency = Annotated[Patience, Depends(Patience)]
