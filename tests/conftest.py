@@ -1,6 +1,6 @@
-"""Real PostgreSQL and real Valkey for every test that asks.
+"""Real PostgreSQL, real Valkey and a whole installation for every test that asks.
 
-One server a session; of PostgreSQL one migrated template a context and one copy of it a test.
+One of each a session; of PostgreSQL one migrated template a context and one copy of it a test.
 """
 
 import tempfile
@@ -16,6 +16,8 @@ import redis
 from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
 from services.runtime.migrate import migrate
+from tests.installation import Installation, running_installation
+from tests.people import Person
 from tests.valkey_process import ValkeyProcess
 
 FreshDatabase = Callable[[str], str]
@@ -84,3 +86,42 @@ def redis_url(valkey: str) -> str:
     with redis.Redis.from_url(valkey) as client:
         client.flushall()
     return valkey
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory) -> Iterator[Installation]:
+    with running_installation(
+        tmp_path_factory.mktemp("installation"),
+        SKETCH_STEP_SECONDS="0.05",
+        SKETCH_LOAD_SECONDS="0.05",
+        EXECUTOR_LEASE_SECONDS="3",
+        EXECUTOR_GRACE_SECONDS="5",
+        ENVOY_ACCESS_LOG="1",
+    ) as installation:
+        yield installation
+
+
+@pytest.fixture
+def sign_up(installation) -> Iterator[Callable[[], Person]]:
+    """Register somebody new and sign in."""
+    with ExitStack() as people:
+
+        def new_person() -> Person:
+            person = Person(installation)
+            people.callback(person.http.close)
+            return person
+
+        yield new_person
+
+
+@pytest.fixture
+def person(sign_up) -> Person:
+    return sign_up()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What could not run here says so, and why: a lone `s` among a thousand dots is not seen."""
+    for report in terminalreporter.stats.get("skipped", ()):
+        _, _, reason = report.longrepr
+        if "NOT RUN" in reason:
+            terminalreporter.write_line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")

@@ -19,8 +19,9 @@ from imagegen.executor.v1 import executor_service_pb2, executor_service_pb2_grpc
 from services.executor.domain import JobId
 from services.executor.events import EVENTS_KEPT, Publisher
 from services.runtime.tokens import ServiceIdentity
-from tests.e2e.conftest import Installation, Person
 from tests.gateway.gateways import serving
+from tests.installation import Installation
+from tests.people import Person
 
 SEED = 3
 TASKS = 8

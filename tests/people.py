@@ -1,14 +1,11 @@
-"""Everything, as `make run` starts it: one installation for all journeys."""
+"""Who uses an installation as its clients do, through Envoy."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from uuid import uuid4
 
 import httpx
-import pytest
 
-from tests.installation import Installation, running_installation
+from tests.installation import Installation
 
 
 class Person:
@@ -48,34 +45,3 @@ class Person:
     def picture(self, result: dict) -> bytes:
         """As a plain <img> loads it: without a token."""
         return httpx.get(result["image_url"], timeout=20).raise_for_status().content
-
-
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory) -> Iterator[Installation]:
-    with running_installation(
-        tmp_path_factory.mktemp("installation"),
-        SKETCH_STEP_SECONDS="0.05",
-        SKETCH_LOAD_SECONDS="0.05",
-        EXECUTOR_LEASE_SECONDS="3",
-        EXECUTOR_GRACE_SECONDS="5",
-        ENVOY_ACCESS_LOG="1",
-    ) as installation:
-        yield installation
-
-
-@pytest.fixture
-def sign_up(installation) -> Iterator[Callable[[], Person]]:
-    """Register somebody new and sign in."""
-    with ExitStack() as people:
-
-        def new_person() -> Person:
-            person = Person(installation)
-            people.callback(person.http.close)
-            return person
-
-        yield new_person
-
-
-@pytest.fixture
-def person(sign_up) -> Person:
-    return sign_up()
