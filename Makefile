@@ -28,6 +28,10 @@ auth: setup ## Operate the accounts that run here: make auth DO="roles grant NAM
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest
 
+doors: setup ## Go through every door with clients that others wrote (needs Node.js 20 and npm)
+	@cd tests/doors/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(BIN)/pytest -n 2 tests/doors tests/gateway/test_openai.py
+
 chaos: setup ## Hurt an installation at random and judge it: make chaos [TASKS=300] [USERS=20] [FAULTS=88] [SEED=1]
 	@$(BIN)/python -m tests.chaos --tasks $(or $(TASKS),300) --users $(or $(USERS),20) --faults $(or $(FAULTS),88) \
 		--seconds $(or $(SECONDS),180) --engines $(or $(ENGINES),2) --seed $(or $(SEED),1)
