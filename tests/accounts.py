@@ -89,10 +89,16 @@ class Account:
         return self.until(self.generate(**fields)["id"], "completed")
 
     def until(self, task_id: str, *statuses: str, within: float = 60) -> dict[str, Any]:
-        """Ask until the task is in one of these states, a completed one with its pictures."""
+        """Ask until it is in one of these states, a completed one with its pictures, whatever is down meanwhile."""
         deadline = time.monotonic() + within
         while True:
-            task = self.task(task_id)
+            try:
+                task = self.task(task_id)
+            except httpx.HTTPStatusError as error:
+                assert error.response.status_code == 503, error.response.text
+                assert time.monotonic() < deadline, error.response.text
+                time.sleep(0.05)
+                continue
             if task["status"] in statuses and not task["results_unavailable"]:
                 return task
             assert task["status"] not in FINAL or task["results_unavailable"], task

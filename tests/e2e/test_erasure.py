@@ -68,7 +68,7 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     while left := traces(installation, everything):
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
-    assert neighbour.task(kept["id"])["results"][0]["sha256"] == kept["results"][0]["sha256"]
+    assert neighbour.until(kept["id"], "completed")["results"][0]["sha256"] == kept["results"][0]["sha256"]
     assert neighbour.http.get(kept["results"][0]["image_url"]).status_code == 200
     assert neighbour.painted(steps=1)["status"] == "completed"
 

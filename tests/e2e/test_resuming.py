@@ -36,7 +36,9 @@ Event = dict[str, Any]
 @pytest.fixture(scope="module")
 def replicas(installation) -> Iterator[list[str]]:
     """The installation's gateway behind its Envoy, and another one beside it."""
-    neighbours = {f"{name}_address": address_of(installation, name) for name in ("auth", "generation", "results")}
+    neighbours = {
+        f"{name}_address": address_of(installation, name) for name in ("auth", "generation", "results", "executor")
+    }
     with serving(neighbours) as second:
         yield [installation.url, second.origin]
 

@@ -129,12 +129,12 @@ ROWS: Mapping[str, Row] = {
     f"PATCH {ADMIN}/owners/{{owner_id}}": Row(
         OPERATOR, lambda owner: Request(f"{ADMIN}/owners/{owner.account.id}", {"weight": 1.0}), "admin"
     ),
-    # The openai SDK's two.
-    "GET /v1/models": Row(PERSON, lambda owner: Request("/v1/models"), "read"),
-    "GET /v1/models/{model}": Row(PERSON, lambda owner: Request("/v1/models/sd15"), "read"),
+    # The openai SDK's.
+    "GET /v1/models": Row(VISITOR, lambda owner: Request("/v1/models"), "read"),
+    "GET /v1/models/{model}": Row(VISITOR, lambda owner: Request("/v1/models/sd15"), "read"),
     "POST /v1/images/generations": Row(
         PERSON,
         lambda owner: Request("/v1/images/generations", {"prompt": "a fox", "model": "sd15", "n": 1, "size": "64x64"}),
-        "generate",
+        "generate read",
     ),
 }
