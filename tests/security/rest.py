@@ -129,7 +129,7 @@ ROWS: Mapping[str, Row] = {
     f"PATCH {ADMIN}/owners/{{owner_id}}": Row(
         OPERATOR, lambda owner: Request(f"{ADMIN}/owners/{owner.account.id}", {"weight": 1.0}), "admin"
     ),
-    # The openai SDK's.
+    # The door of OpenAI's SDKs: not in our document, for it is described by theirs.
     "GET /v1/models": Row(VISITOR, lambda owner: Request("/v1/models"), "read"),
     "GET /v1/models/{model}": Row(VISITOR, lambda owner: Request("/v1/models/sd15"), "read"),
     "POST /v1/images/generations": Row(

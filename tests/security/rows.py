@@ -27,7 +27,7 @@ class Row:
 
     Attributes:
         ask: one more request of the owner that is answered, about a thing of theirs that is there.
-        scope: what an API key must be good for; None: no key will do.
+        scope: what an API key must be good for, separated by spaces; None: no key will do.
         other: the code that somebody else gets for the owner's very request, else OWN.
         services: by name, those who may.
     """
@@ -37,6 +37,10 @@ class Row:
     scope: str | None = None
     other: str = OWN
     services: tuple[str, ...] = ()
+
+    @property
+    def scopes(self) -> list[str]:
+        return (self.scope or "").split()
 
 
 class Owner:
