@@ -225,11 +225,13 @@ def test_a_run_that_ends_within_the_grace_is_finished_and_nothing_more_is_taken(
 
 def test_a_worker_whose_redis_is_frozen_stops_all_the_same(at):
     at.redis.freeze()
+    gate = at.results.hold_next()  # it can be seen processing, however seldom it is looked at
     job_id = at.submit(steps=100)
     while at.job(job_id).state != job_pb2.JOB_STATE_PROCESSING:
         time.sleep(0.02)
     assert at.worker.terminate() == 0
     assert (at.row(job_id).state, at.row(job_id).attempts) == (State.PENDING, 0)
+    gate.open()
     at.redis.pass_on()
     at.worker.start()
     assert at.ended(job_id).state == job_pb2.JOB_STATE_COMPLETED
