@@ -28,6 +28,9 @@ auth: setup ## Operate the accounts that run here: make auth DO="roles grant NAM
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest
 
+thorough: setup ## Run the tests of whole installations in their long form
+	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security
+
 doors: setup ## Go through every door with clients that others wrote (needs Node.js 20 and npm)
 	@cd tests/doors/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@$(BIN)/pytest -n 2 tests/doors tests/gateway/test_openai.py

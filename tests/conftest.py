@@ -96,6 +96,8 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
         SKETCH_LOAD_SECONDS="0.05",
         EXECUTOR_LEASE_SECONDS="3",
         EXECUTOR_GRACE_SECONDS="5",
+        GATEWAY_RATE_LIMIT_PER_USER="0",
+        GATEWAY_RATE_LIMIT_PER_ADDRESS="0",
         ENVOY_ACCESS_LOG="1",
     ) as installation:
         yield installation

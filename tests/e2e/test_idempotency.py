@@ -18,24 +18,11 @@ import pytest
 
 from deploy.local.ports import LOOPBACK, reserved_ports
 from tests.accounts import PICTURE, Account
-from tests.installation import Installation, running_installation
+from tests.installation import Installation
 
 DUPLICATES = 200
 TRY_LATER = (502, 503, 504)
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory) -> Iterator[Installation]:
-    """Nobody counts how often somebody asks: who is not answered asks again at once."""
-    with running_installation(
-        tmp_path_factory.mktemp("installation"),
-        SKETCH_STEP_SECONDS="0.05",
-        SKETCH_LOAD_SECONDS="0.05",
-        GATEWAY_RATE_LIMIT_PER_USER="0",
-        GATEWAY_RATE_LIMIT_PER_ADDRESS="0",
-    ) as installation:
-        yield installation
 
 
 @pytest.fixture(scope="module")

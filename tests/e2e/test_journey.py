@@ -18,7 +18,7 @@ def test_from_an_account_to_a_picture_and_back(person):
     assert {"sd15", "sdxl", "sdxl-turbo"} <= set(models)
     assert models["sd15"]["available"]
 
-    body = {"prompt": "海边的灯塔，黄昏", "model": "sd15", "width": 256, "height": 192, "steps": 8, "count": 2}
+    body = {"prompt": "海边的灯塔，黄昏", "model": "sd15", "width": 256, "height": 192, "steps": 20, "count": 2}
     answer = http.post("/api/v1/generation/generate", json=body, headers={"Idempotency-Key": str(uuid4())})
     assert answer.status_code == 202
     task = answer.json()

@@ -205,16 +205,16 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_uncounted(at):
 
 
 def test_a_run_that_ends_within_the_grace_is_finished_and_nothing_more_is_taken(at):
-    """The next job of the same owner becomes claimable with the end of the first."""
+    """The next job of the same owner would be claimable with the end of the first."""
     owner = str(uuid4())
     at.worker.terminate()
     at.worker.start(EXECUTOR_STOP_GRACE_SECONDS="30", EXECUTOR_RUNNING_CAP="1")
     gate = at.results.hold_next()
     held = at.submit(owner_id=owner)
     assert gate.arrived.wait(30)
-    waiting = at.submit(owner_id=owner)
     at.worker.signal(signal.SIGTERM)
     until(lambda: at.report_of(at.worker.engine_id).problem == "It is stopping.")
+    waiting = at.submit(owner_id=owner)
     gate.open()
     assert at.worker.join() == 0
     assert (at.row(held).state, at.row(held).attempts) == (State.COMPLETED, 0)
