@@ -1,7 +1,7 @@
 """Both ends of a request as the world outside Envoy sees them: the address that it was sent to, and who sent it."""
 
 import re
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -29,14 +29,3 @@ def client_address(request: Request) -> str:
         return str(ip_address(told.partition("%")[0]))  # a zone may be any text
     except ValueError:
         return request.client.host if request.client else ""
-
-
-def network_of(address: str) -> str:
-    """What one client can choose its addresses from: all of IPv4's are dear, of IPv6 everybody has 2⁶⁴."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(known, IPv6Address):
-        return address
-    return str(known.ipv4_mapped or IPv6Network((known, 64), strict=False))

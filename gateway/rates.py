@@ -26,8 +26,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.origins import client_address, network_of
+from gateway.origins import client_address
 from gateway.problems import problem
+from services.runtime.addresses import network_of
 from services.runtime.errors import DependencyUnavailable, TokenExpired, TokenInvalid, TokenRevoked
 from services.runtime.tokens import Person, TokenVerifier
 

@@ -6,9 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,26 @@ class Installation:
         pid = self.pid(process)
         assert pid is not None, f"{process} is not running"
         os.kill(pid, number)
+
+    @contextmanager
+    def kept_down(self, process: str) -> Iterator[None]:
+        """Kill it as often as the launcher starts it again."""
+        done = threading.Event()
+
+        def keep_it_down() -> None:
+            while not done.is_set():
+                if pid := self.pid(process):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.02)
+
+        thread = threading.Thread(target=keep_it_down)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def database_url(self, context: str) -> str:
         """Of a context's own database, for its own role."""

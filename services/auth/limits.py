@@ -7,12 +7,9 @@ before a password is hashed and given back when it was right, so guesses that co
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from services.auth.domain import Attempt, Limit, UserId, fold
-
-NETWORK_BITS = 64
-"""Of an IPv6 address, whose other half its owner chooses freely (RFC 4291 §2.5.1, RFC 8981)."""
+from services.runtime.addresses import network_of
 
 
 @dataclass(frozen=True)
@@ -25,11 +22,11 @@ class Limits:
         """By the name as it was typed, whether or not there is such an account: who is refused learns nothing."""
         return [
             Attempt(_key("login", fold(name)), self.account_failures),
-            Attempt(_key("login from", _block(address)), self.address_failures),
+            Attempt(_key("login from", network_of(address)), self.address_failures),
         ]
 
     def registration(self, address: str) -> Sequence[Attempt]:
-        return [Attempt(_key("registration from", _block(address)), self.address_registrations)]
+        return [Attempt(_key("registration from", network_of(address)), self.address_registrations)]
 
     def password(self, user_id: UserId) -> Sequence[Attempt]:
         """Of who is signed in already, and is asked for it once more."""
@@ -38,14 +35,3 @@ class Limits:
 
 def _key(what: str, whose: str) -> bytes:
     return hashlib.sha256(f"{what}\0{whose}".encode()).digest()
-
-
-def _block(address: str) -> str:
-    """What one client can be known by: an IPv4 address, an IPv6 network, or whatever else the address is."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or ip_network((int(ip), NETWORK_BITS), strict=False))

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     everything = {*ids, *pictures, account.name, account.email}
     assert set(traces(installation, everything)) >= {*CONTEXTS, "pictures"}, "else nothing would have been erased"
 
-    with kept_down(installation, absent):
+    with installation.kept_down(absent):
         account.delete()
         assert account.http.get("/api/v1/auth/me").status_code in (401, 404)
         for url in (result["image_url"] for result in completed["results"]):
@@ -84,27 +83,6 @@ def test_redis_forgets_a_deleted_account_with_its_last_events_and_the_counting_o
     while left := {key for key, seconds in in_redis(installation, ids).items() if not 0 < seconds <= COUNTED_SECONDS}:
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
-
-
-@contextlib.contextmanager
-def kept_down(installation: Installation, process: str) -> Iterator[None]:
-    """Killed as often as the launcher starts it again."""
-    done = threading.Event()
-
-    def keep_it_down() -> None:
-        while not done.is_set():
-            if installation.pid(process):
-                with contextlib.suppress(ProcessLookupError):
-                    installation.kill(process)
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=keep_it_down)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def eventually_gone(account: Account, url: str, *, unless_away: bool) -> None:
