@@ -278,6 +278,7 @@ class Job(_message.Message):
     ETA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     owner_id: _builtins.str
+    """Empty in events: their log keeps no owner."""
     model: _builtins.str
     state: Global___JobState.ValueType
     version: _builtins.int
