@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import grpc
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.generation.v1 import task_pb2
@@ -22,6 +22,7 @@ from pydantic import AfterValidator
 
 from gateway.bodies import Body, Double, Int32, Int64
 from gateway.clients import Calls, CallsDependency
+from gateway.idempotency import IdempotencyKey
 from gateway.models import Model
 from gateway.openai_errors import PATHS, openai_error
 from gateway.origins import Origin
@@ -117,7 +118,7 @@ async def generate_images(
     request: Request,
     calls: CallsDependency,
     origin: Origin,
-    idempotency_key: Annotated[str, Header(alias="Idempotency-Key", max_length=128)] = "",
+    idempotency_key: IdempotencyKey = "",
 ) -> Response:
     """Paint pictures and answer with them, as links or in base64."""
     model = body.model or next(iter(await _available(calls)), None)
