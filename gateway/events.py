@@ -77,7 +77,7 @@ async def watch_task(
     if first.done() and first.result() is grpc.aio.EOF:
         return Response(status_code=204)
     events = _events(call, first, calls, origin, request.app.state.stopping)
-    return RelayedResponse(call, events, media_type="text/event-stream", headers=HEADERS)
+    return RelayedResponse(call.cancel, events, media_type="text/event-stream", headers=HEADERS)
 
 
 async def _events(call: Watch, read: Read, calls: Calls, origin: str, stopping: asyncio.Event) -> AsyncIterator[bytes]:

@@ -15,14 +15,12 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
 import grpc
-import structlog
 from fastapi import APIRouter
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import result_pb2
 from imagegen.results.v1 import results_service_pb2 as results
-from starlette.types import Receive, Scope, Send
 from stream_zip import ZIP_64, ZIP_AUTO, AsyncMemberFile, async_stream_zip
 
 from gateway.api_keys import ApiKey
@@ -33,11 +31,10 @@ from gateway.problems import SIGNED_IN, problems
 from gateway.results import DOWNLOAD_SECONDS
 from gateway.security import signed_in
 from gateway.sessions import Session
+from gateway.streams import RelayedResponse
 from gateway.tasks import Task
 from services.runtime.errors import reason_of
 from services.runtime.protos import from_timestamp
-
-log = structlog.get_logger()
 
 PAGE = 100
 """As many as one call lists."""
@@ -71,28 +68,13 @@ async def export_me(calls: CallsDependency) -> Response:
         ("sessions.json", _pretty([Session.from_proto(session).model_dump(mode="json") for session in sessions])),
         ("api_keys.json", _pretty([ApiKey.from_proto(key).model_dump(mode="json") for key in keys])),
     ]
-    return _Archive(calls, account, now)
-
-
-class _Archive(StreamingResponse):
-    """The temporary file ends with the response, however that ends."""
-
-    def __init__(self, calls: Calls, account: Sequence[tuple[str, bytes]], now: datetime) -> None:
-        self._kept = TemporaryFile("w+")  # noqa: SIM115 - closed when it has been sent
-        super().__init__(
-            async_stream_zip(_members(calls, account, now, self._kept)),
-            media_type="application/zip",
-            headers={"Content-Disposition": f'attachment; filename="imagegen-export-{now:%Y-%m-%d}.zip"'},
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except grpc.aio.AioRpcError as error:
-            # Too late for a problem: the server cuts the connection of an unfinished response, and the client knows.
-            log.warning("an export broke off", code=error.code().name)
-        finally:
-            self._kept.close()
+    kept = TemporaryFile("w+")  # noqa: SIM115 - closed with the response
+    return RelayedResponse(
+        kept.close,
+        async_stream_zip(_members(calls, account, now, kept)),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="imagegen-export-{now:%Y-%m-%d}.zip"'},
+    )
 
 
 async def _members(

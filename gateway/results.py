@@ -112,7 +112,7 @@ async def get_image(
         call.cancel()
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(result.size_bytes)
-    return RelayedResponse(call, _chunks(parts), media_type=result.media_type, headers=headers)
+    return RelayedResponse(call.cancel, _chunks(parts), media_type=result.media_type, headers=headers)
 
 
 async def _chunks(parts: AsyncIterator[results.DownloadResultResponse]) -> AsyncIterator[bytes]:

@@ -1,7 +1,6 @@
-"""Responses that relay an RPC's messages while they come."""
+"""Responses that relay what RPCs answer while it comes."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterable, Callable, Mapping
 
 import grpc
 import structlog
@@ -12,18 +11,18 @@ log = structlog.get_logger()
 
 
 class RelayedResponse(StreamingResponse):
-    """The RPC ends with the response, however that ends: the client left, the server stops, the last byte is sent."""
+    """`release` is called when the response ends, however: the client left, the server stops, the last byte is sent."""
 
     def __init__(
         self,
-        call: grpc.aio.UnaryStreamCall[Any, Any],
-        content: AsyncIterator[bytes],
+        release: Callable[[], object],
+        content: AsyncIterable[bytes],
         *,
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(content, media_type=media_type, headers=headers)
-        self._call = call
+        self._release = release
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -32,4 +31,4 @@ class RelayedResponse(StreamingResponse):
             # Too late for a problem: the server cuts the connection of an unfinished response, and the client knows.
             log.warning("a response broke off", code=error.code().name)
         finally:
-            self._call.cancel()
+            self._release()
