@@ -9,8 +9,9 @@ from services.results.blobs import Blobs
 from services.results.domain import OwnerId
 from services.results.links import ImageLinks
 from services.results.server import results_server
-from services.results.service import Results
 from services.results.settings import Settings
+from services.results.sweeping import Sweeper
+from services.results.use_cases import UseCases
 from services.runtime.authority import RemoteAuthority
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
@@ -30,13 +31,15 @@ async def main() -> None:
     settings = Settings()
     database = Database(settings.database_url)
     links = ImageLinks(decode_key(settings.signing_key))
-    results = Results(database, Blobs.from_url(settings.store_url), links)
+    results = UseCases.on(database, Blobs.from_url(settings.store_url), links)
     to_auth = Peer(service_identity("results"), "auth")
-    erasures = Erasures(channel(settings.auth_address), to_auth, lambda user_id: results.erase(OwnerId(user_id)))
+    erasures = Erasures(
+        channel(settings.auth_address), to_auth, lambda user_id: results.storing.erase(OwnerId(user_id))
+    )
     authority = RemoteAuthority(settings.auth_address, to_auth)
     verifier = TokenVerifier("results", process.trusted_services(), authority)
     server = results_server(results, verifier, threads=database.connections)
-    sweeping = asyncio.create_task(_sweep_for_ever(results))
+    sweeping = asyncio.create_task(_sweep_for_ever(results.sweeper))
     stopping = threading.Event()
     erasures.start(stopping)
     await server.serve(settings.listen)
@@ -45,10 +48,10 @@ async def main() -> None:
     database.close()
 
 
-async def _sweep_for_ever(results: Results) -> None:
+async def _sweep_for_ever(sweeper: Sweeper) -> None:
     while True:
         try:
-            await asyncio.to_thread(results.sweep)
+            await asyncio.to_thread(sweeper.sweep)
         except Exception:  # the next turn may succeed, and pictures can be served meanwhile
             log.exception("the sweep failed")
         await asyncio.sleep(SWEEP_SECONDS)

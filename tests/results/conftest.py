@@ -23,7 +23,7 @@ from imagegen.results.v1 import (
 from services.results.blobs import Blobs
 from services.results.links import ImageLinks
 from services.results.server import results_server
-from services.results.service import Results
+from services.results.use_cases import UseCases
 from services.runtime.database import Database
 from tests.identities import Metadata, TestAuthority, as_person, as_service, verifier
 from tests.results.pictures import a_png
@@ -38,7 +38,7 @@ class World:
 
     people: results_service_pb2_grpc.ResultsServiceStub
     workers: store_service_pb2_grpc.StoreServiceStub
-    results: Results
+    results: UseCases
     links: ImageLinks
     folder: Path
     database: sa.Engine
@@ -117,7 +117,7 @@ def world(fresh_database, tmp_path) -> Iterator[World]:
     folder = tmp_path / "pictures"
     database = Database(url)
     links = ImageLinks(bytes(range(32)))
-    results = Results(database, Blobs.from_url(folder.as_uri()), links)
+    results = UseCases.on(database, Blobs.from_url(folder.as_uri()), links)
     authority = TestAuthority()
     engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg2"))
     with (

@@ -8,8 +8,8 @@ import pytest
 
 from services.results.blobs import Blobs
 from services.results.domain import OwnerId, ResultId, TaskId
-from services.results.service import Results
 from services.results.upload import Upload
+from services.results.use_cases import UseCases
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from tests.results.conftest import Refusal, refusal
@@ -27,11 +27,11 @@ def test_a_crash_between_bytes_and_row_leaves_bytes_that_are_swept_in_time(world
     assert refusal(caught) == Refusal("INTERNAL", "")
     assert world.rows("results") == []
     assert len(world.files()) == 1
-    world.results.sweep()
+    world.results.sweeper.sweep()
     assert len(world.files()) == 1, "its writer might still live"
 
     world.sql(TWO_HOURS_PASS)
-    world.results.sweep()
+    world.results.sweeper.sweep()
 
     assert world.files() == world.rows("orphans") == []
     world.sql("ALTER TABLE results DROP CONSTRAINT no_rows")
@@ -42,7 +42,7 @@ def test_a_crash_in_the_middle_of_a_write_leaves_nothing_for_ever(world):
     world.sql("INSERT INTO orphans VALUES ('half.png', false, now() - interval '2 hours')")
     (world.folder / "half.png#1").write_bytes(b"\x89PNG")
 
-    world.results.sweep()
+    world.results.sweeper.sweep()
 
     assert world.files() == world.rows("orphans") == []
 
@@ -58,14 +58,14 @@ def test_bytes_that_could_not_be_deleted_with_their_result_are_swept(world):
     owner, task = OwnerId(uuid4()), TaskId(uuid4())
     deleted, discarded = world.store(owner=owner), world.store(owner=owner, task=task)
     database = Database(world.database.url.render_as_string(hide_password=False))
-    broken = Results(database, DeadStore.from_url(world.folder.as_uri()), world.links)
-    broken.delete_result(owner, ResultId(deleted.id))
-    broken.discard_results(owner, task)
+    broken = UseCases.on(database, DeadStore.from_url(world.folder.as_uri()), world.links)
+    broken.gallery.delete_result(owner, ResultId(deleted.id))
+    broken.storing.discard_results(owner, task)
     database.close()
     assert world.rows("results") == []
     assert world.files() == sorted([f"{deleted.id}.png", f"{discarded.id}.png"])
 
-    world.results.sweep()
+    world.results.sweeper.sweep()
 
     assert world.files() == world.rows("orphans") == []
 
@@ -74,7 +74,7 @@ def test_a_sweep_touches_no_result(world):
     owner = uuid4()
     stored = world.store(owner=owner)
 
-    world.results.sweep()
+    world.results.sweeper.sweep()
 
     assert world.files() == [f"{stored.id}.png"]
 
@@ -84,16 +84,16 @@ def test_a_write_that_the_sweep_gave_up_on_makes_no_result(world):
         def write(self, key: str, data: bytes) -> None:
             super().write(key, data)
             world.sql(TWO_HOURS_PASS)
-            slow.sweep()
+            slow.sweeper.sweep()
 
     database = Database(world.database.url.render_as_string(hide_password=False))
-    slow = Results(database, SlowStore.from_url(world.folder.as_uri()), world.links)
+    slow = UseCases.on(database, SlowStore.from_url(world.folder.as_uri()), world.links)
 
     with pytest.raises(DependencyUnavailable):
-        slow.store_result(OwnerId(uuid4()), TaskId(uuid4()), 0, an_upload(a_png()))
+        slow.storing.store_result(OwnerId(uuid4()), TaskId(uuid4()), 0, an_upload(a_png()))
 
     database.close()
-    world.results.sweep()
+    world.results.sweeper.sweep()
     assert world.rows("results") == world.files() == world.rows("orphans") == []
 
 

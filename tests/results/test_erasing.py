@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from services.results.blobs import Blobs
 from services.results.domain import OwnerId, ResultDiscarded, TaskId
-from services.results.service import ERASED_AT_ONCE, Results
 from services.results.store import share_owner
+from services.results.storing import ERASED_AT_ONCE
+from services.results.use_cases import UseCases
 from services.runtime.database import Database
 from tests.results.conftest import Refusal, World, refusal
 from tests.results.pictures import a_png
@@ -38,10 +39,10 @@ def refused(call: Callable[..., object], *args: object, **fields: object) -> Ref
 
 
 @contextmanager
-def another(world: World, blobs: Blobs) -> Iterator[Results]:
+def another(world: World, blobs: Blobs) -> Iterator[UseCases]:
     """One more process on the same database, with a store of its own kind."""
     database = Database(world.database.url.render_as_string(hide_password=False))
-    yield Results(database, blobs, world.links)
+    yield UseCases.on(database, blobs, world.links)
     database.close()
 
 
@@ -52,7 +53,7 @@ def test_an_erased_owners_pictures_are_gone_and_nobody_elses(world):
     world.discard(uuid4(), owner)
     other = world.store()
 
-    assert world.results.erase(owner)
+    assert world.results.storing.erase(owner)
 
     assert world.files() == [f"{other.id}.png"]
     held = tables(world)
@@ -66,7 +67,7 @@ def test_an_erased_owners_pictures_are_gone_and_nobody_elses(world):
 def test_nothing_more_is_taken_for_an_erased_owner(world):
     owner, task = uuid4(), uuid4()
     stored = world.store(owner=owner, task=task)
-    world.results.erase(owner)
+    world.results.storing.erase(owner)
 
     assert refused(world.store, owner=owner, task=task) == DISCARDED
     assert refused(world.store, owner=owner) == DISCARDED
@@ -81,8 +82,8 @@ def test_an_erasure_may_be_repeated(world):
     owner = uuid4()
     world.store(owner=owner)
 
-    assert world.results.erase(owner)
-    assert world.results.erase(owner)
+    assert world.results.storing.erase(owner)
+    assert world.results.storing.erase(owner)
 
 
 def test_a_great_many_pictures_go_piece_by_piece(world):
@@ -94,9 +95,9 @@ def test_a_great_many_pictures_go_piece_by_piece(world):
         " (SELECT owner_id, media_type, width, height, size_bytes, sha256, created_at FROM results)"
     )
 
-    assert not world.results.erase(owner)
+    assert not world.results.storing.erase(owner)
     assert len(world.rows("results")) == 1
-    assert not world.results.erase(owner), "there are still bytes to delete"
+    assert not world.results.storing.erase(owner), "there are still bytes to delete"
     assert world.rows("results") == []
 
 
@@ -109,13 +110,13 @@ def test_whatever_meets_an_erasure_leaves_nothing(world):
             partial(world.store, owner=owner),
             partial(world.discard, task, owner),
             partial(world.delete, owner, first.id),
-            partial(world.results.erase, owner),
+            partial(world.results.storing.erase, owner),
         ]
 
         answers = at_once(calls)
 
         assert not {answer for answer in answers if isinstance(answer, str)} - {"FAILED_PRECONDITION", "NOT_FOUND"}
-        assert world.results.erase(owner)
+        assert world.results.storing.erase(owner)
         assert str(owner) not in tables(world)
         assert world.files() == []
 
@@ -124,7 +125,7 @@ def test_an_erasure_waits_for_whoever_is_just_writing_a_row(world):
     owner = OwnerId(uuid4())
     with ThreadPoolExecutor() as threads, world.database.begin() as tx:
         share_owner(tx, owner)
-        erasing = threads.submit(world.results.erase, owner)
+        erasing = threads.submit(world.results.storing.erase, owner)
         waiting = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         while not tx.execute(waiting).scalar_one():
             assert not erasing.done()
@@ -149,14 +150,14 @@ def test_bytes_that_are_on_their_way_in_are_deleted_by_who_writes_them(world):
     held = HeldStore.from_url(world.folder.as_uri())
     held.reached, held.go_on = threading.Event(), threading.Event()
     with another(world, held) as slow, ThreadPoolExecutor() as threads:
-        storing = threads.submit(slow.store_result, owner, TaskId(uuid4()), 0, an_upload(a_png()))
+        storing = threads.submit(slow.storing.store_result, owner, TaskId(uuid4()), 0, an_upload(a_png()))
         assert held.reached.wait(10)
 
-        assert not world.results.erase(owner), "the bytes come only now"
+        assert not world.results.storing.erase(owner), "the bytes come only now"
 
         held.go_on.set()
         assert isinstance(storing.exception(10), ResultDiscarded)
-    assert world.results.erase(owner)
+    assert world.results.storing.erase(owner)
     assert world.files() == world.rows("results") == world.rows("orphans") == []
 
 
@@ -165,11 +166,11 @@ def test_bytes_whose_writer_died_are_waited_for_until_they_are_swept(world):
     world.sql("ALTER TABLE results ADD CONSTRAINT no_rows CHECK (false)")
     assert refused(world.store, owner=owner).code == "INTERNAL"
 
-    assert not world.results.erase(owner)
+    assert not world.results.storing.erase(owner)
     world.sql(TWO_HOURS_PASS)
-    world.results.sweep()
+    world.results.sweeper.sweep()
 
-    assert world.results.erase(owner)
+    assert world.results.storing.erase(owner)
     assert world.files() == world.rows("orphans") == []
 
 
@@ -177,11 +178,11 @@ def test_an_erasure_that_cannot_delete_bytes_is_not_done_before_it_can(world):
     owner = OwnerId(uuid4())
     stored = world.store(owner=owner)
     with another(world, DeadStore.from_url(world.folder.as_uri())) as broken:
-        assert not broken.erase(owner)
+        assert not broken.storing.erase(owner)
     assert world.rows("results") == []
     assert world.files() == [f"{stored.id}.png"]
 
-    assert world.results.erase(owner)
+    assert world.results.storing.erase(owner)
 
     assert world.files() == world.rows("orphans") == []
 
@@ -190,7 +191,7 @@ def test_bytes_of_nobody_knows_whom_might_be_the_owners(world):
     world.sql("INSERT INTO orphans VALUES ('old.png', true, now())")
     (world.folder / "old.png").write_bytes(b"\x89PNG")
 
-    assert not world.results.erase(UUID(int=7))
-    world.results.sweep()
+    assert not world.results.storing.erase(UUID(int=7))
+    world.results.sweeper.sweep()
 
-    assert world.results.erase(UUID(int=7))
+    assert world.results.storing.erase(UUID(int=7))

@@ -245,11 +245,11 @@ def test_a_picture_whose_bytes_are_lost_is_reported_and_counted(world, loss):
 def test_a_picture_that_is_deleted_while_it_is_being_opened_is_not_lost_but_gone(world):
     owner = uuid4()
     stored = world.store(owner=owner)
-    result = world.results.get_result(OwnerId(owner), ResultId(UUID(stored.id)))
+    result = world.results.delivery.owned(OwnerId(owner), ResultId(UUID(stored.id)))
     world.delete(owner, stored.id)
 
     with pytest.raises(ResultNotFound):
-        asyncio.run(world.results.open_picture(result))
+        asyncio.run(world.results.delivery.open_picture(result))
 
 
 def test_a_lost_picture_can_still_be_deleted(world):

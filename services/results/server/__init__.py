@@ -1,0 +1,32 @@
+"""The RPCs of results."""
+
+import grpc
+from imagegen.results.v1 import (
+    results_service_pb2,
+    results_service_pb2_grpc,
+    store_service_pb2,
+    store_service_pb2_grpc,
+)
+
+from services.results.server.errors import ERRORS
+from services.results.server.people import ResultsServicer
+from services.results.server.workers import StoreServicer
+from services.results.use_cases import UseCases
+from services.runtime.server import Server
+from services.runtime.tokens import TokenVerifier
+
+
+def results_server(results: UseCases, verifier: TokenVerifier, *, threads: int) -> Server:
+    """Both services of this context on one server."""
+
+    def register(server: grpc.aio.Server) -> None:
+        people = ResultsServicer(results.gallery, results.delivery)
+        results_service_pb2_grpc.add_ResultsServiceServicer_to_server(people, server)
+        workers = StoreServicer(results.storing, results.delivery)
+        store_service_pb2_grpc.add_StoreServiceServicer_to_server(workers, server)
+
+    services = [
+        results_service_pb2.DESCRIPTOR.services_by_name["ResultsService"],
+        store_service_pb2.DESCRIPTOR.services_by_name["StoreService"],
+    ]
+    return Server(services, register, verifier=verifier, errors=ERRORS, threads=threads)

@@ -1,0 +1,29 @@
+"""What each error of this context is on the wire."""
+
+import grpc
+from imagegen.results.v1 import error_reason_pb2
+
+from services.results.domain import (
+    ChecksumMismatch,
+    LinkInvalid,
+    NotAPicture,
+    PictureLost,
+    PictureTooLarge,
+    ResultDiscarded,
+    ResultNotFound,
+)
+from services.runtime.errors import ErrorTable
+
+ERRORS = ErrorTable(
+    domain="results.imagegen",
+    reasons=error_reason_pb2.ErrorReason,
+    rows={
+        ResultNotFound: (grpc.StatusCode.NOT_FOUND, error_reason_pb2.ERROR_REASON_RESULT_NOT_FOUND),
+        ChecksumMismatch: (grpc.StatusCode.INVALID_ARGUMENT, error_reason_pb2.ERROR_REASON_CHECKSUM_MISMATCH),
+        NotAPicture: (grpc.StatusCode.INVALID_ARGUMENT, error_reason_pb2.ERROR_REASON_NOT_A_PICTURE),
+        PictureTooLarge: (grpc.StatusCode.INVALID_ARGUMENT, error_reason_pb2.ERROR_REASON_PICTURE_TOO_LARGE),
+        ResultDiscarded: (grpc.StatusCode.FAILED_PRECONDITION, error_reason_pb2.ERROR_REASON_RESULT_DISCARDED),
+        LinkInvalid: (grpc.StatusCode.PERMISSION_DENIED, error_reason_pb2.ERROR_REASON_LINK_INVALID),
+        PictureLost: (grpc.StatusCode.DATA_LOSS, error_reason_pb2.ERROR_REASON_PICTURE_LOST),
+    },
+)

@@ -1,0 +1,83 @@
+"""Results, and what must not become one."""
+
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from services.results.domain import OwnerId, Result, ResultId, ResultNotFound, TaskId
+from services.results.store.tables import results, tombstones
+
+
+def find_result(tx: Connection, task_id: TaskId, index: int) -> Result | None:
+    found = sa.select(results).where(results.c.task_id == task_id, results.c.index == index)
+    row = tx.execute(found).mappings().one_or_none()
+    return Result(**row) if row else None
+
+
+def is_discarded(tx: Connection, task_id: TaskId, index: int) -> bool:
+    this_or_all = sa.or_(tombstones.c.index == index, tombstones.c.index.is_(None))
+    found = sa.select(tombstones.c.task_id).where(tombstones.c.task_id == task_id, this_or_all)
+    return tx.execute(found).first() is not None
+
+
+def add_result(tx: Connection, result: Result) -> None:
+    tx.execute(sa.insert(results).values(asdict(result)))
+
+
+def get_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> Result:
+    """Raises ResultNotFound, also if it is somebody else's."""
+    return _one(tx, results.c.owner_id == owner_id, results.c.id == result_id)
+
+
+def get_linked_result(tx: Connection, result_id: ResultId) -> Result:
+    """For who has shown a link of this result. Raises ResultNotFound."""
+    return _one(tx, results.c.id == result_id)
+
+
+def list_newest(tx: Connection, owner_id: OwnerId, *, before: UUID | None, limit: int) -> list[Result]:
+    """Newest first (ids are UUIDv7 and sort by time), beginning after the result `before`."""
+    found = sa.select(results).where(results.c.owner_id == owner_id).order_by(results.c.id.desc()).limit(limit)
+    if before:
+        found = found.where(results.c.id < before)
+    return [Result(**row) for row in tx.execute(found).mappings()]
+
+
+def list_of_tasks(tx: Connection, owner_id: OwnerId, task_ids: Collection[TaskId]) -> list[Result]:
+    """By task and index."""
+    found = (
+        sa.select(results)
+        .where(results.c.owner_id == owner_id, results.c.task_id.in_(task_ids))
+        .order_by(results.c.task_id, results.c.index)
+    )
+    return [Result(**row) for row in tx.execute(found).mappings()]
+
+
+def delete_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> None:
+    """Raises ResultNotFound."""
+    gone = sa.delete(results).where(results.c.owner_id == owner_id, results.c.id == result_id)
+    if not tx.execute(gone).rowcount:
+        raise ResultNotFound
+
+
+def delete_results_of_task(tx: Connection, owner_id: OwnerId, task_id: TaskId) -> list[str]:
+    """The keys of what is no longer there."""
+    gone = sa.delete(results).where(results.c.owner_id == owner_id, results.c.task_id == task_id)
+    return list(tx.scalars(gone.returning(results.c.image_url)))
+
+
+def add_tombstone(tx: Connection, owner_id: OwnerId, task_id: TaskId, index: int | None, now: datetime) -> None:
+    """For one picture of the task, or (None) for all of them."""
+    values = {"task_id": task_id, "index": index, "owner_id": owner_id, "created_at": now}
+    tx.execute(insert(tombstones).values(values).on_conflict_do_nothing())
+
+
+def _one(tx: Connection, *conditions: sa.ColumnElement[bool]) -> Result:
+    row = tx.execute(sa.select(results).where(*conditions)).mappings().one_or_none()
+    if row is None:
+        raise ResultNotFound
+    return Result(**row)

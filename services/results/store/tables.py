@@ -1,0 +1,61 @@
+"""The tables of results.
+
+`tombstones` hold what must not come back: one picture of a task, or (index NULL) all that it would ever store. They
+are kept as long as their owner is.
+
+`orphans` are keys that no row points to, though bytes may lie under them: on their way in, or doomed to deletion.
+A key is an orphan from before its first byte is written until a row adopts it, and again from the moment that the
+row is deleted until its bytes are; so whatever a crash leaves behind is listed here. A doomed key cannot be
+adopted, hence no row ever points to bytes that are being deleted.
+
+Of an erased owner only a hash is left.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+results = sa.Table(
+    "results",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("task_id", sa.Uuid, nullable=False),
+    sa.Column("owner_id", sa.Uuid, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("image_url", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("task_id", "index", name="results_task_id_index_key"),
+    sa.Index("results_owner_id_id_idx", "owner_id", "id"),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("task_id", sa.Uuid, nullable=False),
+    sa.Column("index", sa.Integer),
+    sa.Column("owner_id", sa.Uuid, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("task_id", "index", name="tombstones_task_id_index_key", postgresql_nulls_not_distinct=True),
+    sa.Index("tombstones_owner_id_idx", "owner_id"),
+)
+
+orphans = sa.Table(
+    "orphans",
+    metadata,
+    sa.Column("store_key", sa.Text, primary_key=True),
+    sa.Column("doomed", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("owner_id", sa.Uuid),
+)
+
+erased_owners = sa.Table(
+    "erased_owners",
+    metadata,
+    sa.Column("owner_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+)

@@ -1,0 +1,43 @@
+"""Deleting the bytes of what has no row any more."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from services.results import store
+from services.results.blobs import Blobs
+from services.runtime.database import Database
+from services.runtime.errors import DependencyUnavailable
+
+log = structlog.get_logger()
+
+MAX_WRITING = timedelta(hours=1)
+"""A write takes seconds, so its process is gone; one that lives on after all cannot adopt its key any more."""
+SWEEP_KEYS = 1000
+"""As many as one sweep deletes, or one step of an erasure."""
+
+
+class Sweeper:
+    """Blocks."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    def sweep(self) -> None:
+        """Delete the bytes that crashes have left without a row. Raises DependencyUnavailable."""
+        with self._database.transaction() as tx:
+            store.doom_orphans(tx, older_than=datetime.now(UTC) - MAX_WRITING)
+            keys = store.list_doomed(tx, SWEEP_KEYS)
+        self.delete(keys)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """The bytes of doomed orphans. What cannot be deleted now stays for the sweep."""
+        for key in keys:
+            try:
+                self._blobs.delete(key)
+                with self._database.transaction() as tx:
+                    store.remove_orphan(tx, key)
+            except DependencyUnavailable as error:
+                log.warning("bytes are left for the sweep", store_key=key, error=str(error))
