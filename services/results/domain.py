@@ -15,6 +15,24 @@ MEDIA_TYPE = "image/png"
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What a picture was painted from, as it was asked for: pixels, sampler steps, guidance, pictures in the run.
+    `engine` names what painted it, with version and device, or is empty.
+    """
+
+    model: str
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    cfg: float
+    seed: int
+    count: int
+    engine: str
+
+
+@dataclass(frozen=True)
 class Result:
     """One picture of a task. `sha256` and `size_bytes` are those of the stored bytes; width and height are pixels."""
 
@@ -30,6 +48,7 @@ class Result:
     size_bytes: int
     sha256: str
     created_at: datetime
+    recipe: Recipe
 
 
 class ResultNotFound(Exception):

@@ -12,6 +12,7 @@ from services.results.blobs import Blobs
 from services.results.domain import (
     MEDIA_TYPE,
     OwnerId,
+    Recipe,
     Result,
     ResultDiscarded,
     ResultId,
@@ -36,13 +37,13 @@ class Storing:
         self._blobs = blobs
         self._sweeper = sweeper
 
-    def store_result(self, owner_id: OwnerId, task_id: TaskId, index: int, upload: Upload) -> Result:
+    def store_result(self, owner_id: OwnerId, task_id: TaskId, index: int, recipe: Recipe, upload: Upload) -> Result:
         """The result of (task, index): of this picture, or of the one that came first.
 
         Raises ChecksumMismatch, NotAPicture, PictureTooLarge or ResultDiscarded.
         """
         picture = clean_png(upload.verified())
-        result = _new_result(owner_id, task_id, index, picture)
+        result = _new_result(owner_id, task_id, index, recipe, picture)
         key = result.image_url
         with self._database.transaction() as tx:
             store.share_owner(tx, owner_id)
@@ -101,7 +102,7 @@ class Storing:
             return is_last and not store.may_have_orphans(tx, owner_id)
 
 
-def _new_result(owner_id: OwnerId, task_id: TaskId, index: int, picture: Picture) -> Result:
+def _new_result(owner_id: OwnerId, task_id: TaskId, index: int, recipe: Recipe, picture: Picture) -> Result:
     result_id = ResultId(uuid7())
     return Result(
         id=result_id,
@@ -115,4 +116,5 @@ def _new_result(owner_id: OwnerId, task_id: TaskId, index: int, picture: Picture
         size_bytes=len(picture.data),
         sha256=hashlib.sha256(picture.data).hexdigest(),
         created_at=datetime.now(UTC),
+        recipe=recipe,
     )

@@ -14,6 +14,7 @@ import pytest
 import redis
 from imagegen.executor.v1 import executor_service_pb2 as pb
 from imagegen.executor.v1 import job_pb2, model_pb2
+from imagegen.results.v1 import recipe_pb2
 from PIL import Image
 
 from services.executor.domain import State
@@ -79,6 +80,19 @@ def test_a_job_is_painted_and_stored(at):
     pictures = at.results.pictures[job_id]
     assert [Image.open(BytesIO(pictures[index])).size for index in (0, 1)] == [(128, 96), (128, 96)]
     assert pictures[0] != pictures[1]
+
+
+def test_a_picture_comes_with_what_it_was_painted_from(at):
+    job_id = at.submit(prompt="a heron", seed=7, steps=3, cfg=6.5, count=2)
+    at.ended(job_id)
+    first, second = (header.recipe for header in at.results.headers if header.task_id == job_id)
+    assert first == second
+    assert first.engine.startswith("ComfyUI 0.")
+    assert "sketch" in first.engine
+    first.engine = ""
+    assert first == recipe_pb2.Recipe(
+        model="sd15", prompt="a heron", width=64, height=64, steps=3, cfg=6.5, seed=7, count=2
+    )
 
 
 def test_the_engine_keeps_nothing_of_a_finished_job(at):

@@ -45,6 +45,7 @@ class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
 
     def __init__(self) -> None:
         self.pictures: dict[str, dict[int, bytes]] = defaultdict(dict)
+        self.headers: list[pb.StoreResultHeader] = []
         self.discarded: set[str] = set()
         self.refuse: list[grpc.StatusCode] = []
         self._gates: list[Gate] = []
@@ -66,6 +67,7 @@ class RememberingStore(store_service_pb2_grpc.StoreServiceServicer):
             context.abort(self.refuse.pop(0), "as the test asked")
         if header.task_id in self.discarded:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "discarded")
+        self.headers.append(header)
         self.pictures[header.task_id].setdefault(header.index, picture)
         return pb.StoreResultResponse(result=result_pb2.Result(task_id=header.task_id, index=header.index))
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from imagegen.results.v1 import (
+    recipe_pb2,
     result_pb2,
     results_service_pb2,
     results_service_pb2_grpc,
@@ -30,6 +31,11 @@ from tests.results.pictures import a_png
 from tests.serving import running
 
 WORKER = as_service("worker", "results")
+
+
+def a_recipe(**fields: object) -> recipe_pb2.Recipe:
+    values = {"model": "sdxl", "prompt": "a fox", "width": 64, "height": 64, "steps": 4, "cfg": 7.0, "count": 1}
+    return recipe_pb2.Recipe(**(values | fields))
 
 
 @dataclass
@@ -53,6 +59,7 @@ class World:
         index: int = 0,
         size: int | None = None,
         sha256: str | None = None,
+        **recipe: object,
     ) -> result_pb2.Result:
         """As a worker stores a picture; what is not given is true, or does not matter."""
         png = a_png() if png is None else png
@@ -62,6 +69,7 @@ class World:
             index=index,
             size_bytes=len(png) if size is None else size,
             sha256=sha256 or hashlib.sha256(png).hexdigest(),
+            recipe=a_recipe(**recipe),
         )
         return self.send([header, *(png[at : at + 65_536] for at in range(0, len(png), 65_536))])
 

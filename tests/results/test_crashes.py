@@ -8,14 +8,16 @@ import pytest
 
 from services.results.blobs import Blobs
 from services.results.domain import OwnerId, ResultId, TaskId
+from services.results.server.messages import recipe_from_proto
 from services.results.upload import Upload
 from services.results.use_cases import UseCases
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
-from tests.results.conftest import Refusal, refusal
+from tests.results.conftest import Refusal, a_recipe, refusal
 from tests.results.pictures import a_png
 
 UNAVAILABLE = Refusal("UNAVAILABLE", "DEPENDENCY_UNAVAILABLE")
+RECIPE = recipe_from_proto(a_recipe())
 TWO_HOURS_PASS = "UPDATE orphans SET created_at = created_at - interval '2 hours'"
 
 
@@ -90,7 +92,7 @@ def test_a_write_that_the_sweep_gave_up_on_makes_no_result(world):
     slow = UseCases.on(database, SlowStore.from_url(world.folder.as_uri()), world.links)
 
     with pytest.raises(DependencyUnavailable):
-        slow.storing.store_result(OwnerId(uuid4()), TaskId(uuid4()), 0, an_upload(a_png()))
+        slow.storing.store_result(OwnerId(uuid4()), TaskId(uuid4()), 0, RECIPE, an_upload(a_png()))
 
     database.close()
     world.results.sweeper.sweep()

@@ -19,7 +19,7 @@ from services.results.use_cases import UseCases
 from services.runtime.database import Database
 from tests.results.conftest import Refusal, World, refusal
 from tests.results.pictures import a_png
-from tests.results.test_crashes import TWO_HOURS_PASS, DeadStore, an_upload
+from tests.results.test_crashes import RECIPE, TWO_HOURS_PASS, DeadStore, an_upload
 from tests.results.test_races import ROUNDS, at_once
 
 DISCARDED = Refusal("FAILED_PRECONDITION", "RESULT_DISCARDED")
@@ -90,9 +90,9 @@ def test_a_great_many_pictures_go_piece_by_piece(world):
     owner = uuid4()
     world.store(owner=owner)
     world.sql(
-        "INSERT INTO results SELECT id, id, owner_id, 0, id || '.png', media_type, width, height, size_bytes, sha256,"
-        f" created_at FROM (SELECT uuidv7() AS id FROM generate_series(1, {ERASED_AT_ONCE})),"
-        " (SELECT owner_id, media_type, width, height, size_bytes, sha256, created_at FROM results)"
+        "INSERT INTO results SELECT (r).* FROM (SELECT jsonb_populate_record(results, jsonb_build_object("
+        "'id', new.id, 'task_id', new.id, 'image_url', new.id || '.png')) AS r FROM results,"
+        f" (SELECT uuidv7() AS id FROM generate_series(1, {ERASED_AT_ONCE})) AS new)"
     )
 
     assert not world.results.storing.erase(owner)
@@ -150,7 +150,7 @@ def test_bytes_that_are_on_their_way_in_are_deleted_by_who_writes_them(world):
     held = HeldStore.from_url(world.folder.as_uri())
     held.reached, held.go_on = threading.Event(), threading.Event()
     with another(world, held) as slow, ThreadPoolExecutor() as threads:
-        storing = threads.submit(slow.storing.store_result, owner, TaskId(uuid4()), 0, an_upload(a_png()))
+        storing = threads.submit(slow.storing.store_result, owner, TaskId(uuid4()), 0, RECIPE, an_upload(a_png()))
         assert held.reached.wait(10)
 
         assert not world.results.storing.erase(owner), "the bytes come only now"

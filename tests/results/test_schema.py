@@ -15,6 +15,6 @@ def test_the_database_itself_keeps_one_result_for_each_place_of_a_task(world):
 
     with pytest.raises(sa.exc.IntegrityError):
         world.sql(
-            "INSERT INTO results SELECT uuidv7(), task_id, owner_id, index, image_url, media_type,"
-            " width, height, size_bytes, sha256, created_at FROM results"
+            "INSERT INTO results SELECT (r).* FROM"
+            " (SELECT jsonb_populate_record(r, jsonb_build_object('id', uuidv7())) AS r FROM results AS r)"
         )

@@ -8,7 +8,7 @@ import pytest
 from imagegen.results.v1 import store_service_pb2
 
 from services.results.domain import MAX_BYTES
-from tests.results.conftest import WORKER, Refusal, refusal
+from tests.results.conftest import WORKER, Refusal, a_recipe, refusal
 from tests.results.pictures import a_jpeg, a_png, chunk, gray_png, header, pixels, png_of
 
 NOT_A_PICTURE = Refusal("INVALID_ARGUMENT", "NOT_A_PICTURE")
@@ -19,7 +19,13 @@ MISPLACED_HEADER = Refusal("INVALID_ARGUMENT", "INVALID_FIELD", ("header",))
 
 
 def a_header(**fields: object) -> store_service_pb2.StoreResultHeader:
-    values = {"task_id": str(uuid4()), "owner_id": str(uuid4()), "size_bytes": 1, "sha256": "0" * 64}
+    values = {
+        "task_id": str(uuid4()),
+        "owner_id": str(uuid4()),
+        "size_bytes": 1,
+        "sha256": "0" * 64,
+        "recipe": a_recipe(),
+    }
     return store_service_pb2.StoreResultHeader(**(values | fields))
 
 
@@ -135,10 +141,14 @@ def test_every_field_of_the_header_has_its_rule(world):
         ("index", 64),
         ("size_bytes", 0),
         ("sha256", "A" * 64),
+        ("recipe", None),
+        ("recipe.model", a_recipe(model="")),
+        ("recipe.width", a_recipe(width=0)),
+        ("recipe.cfg", a_recipe(cfg=float("nan"))),
     ]
     for field, value in broken:
         with pytest.raises(grpc.RpcError) as caught:
-            world.send([a_header(**{field: value})])
+            world.send([a_header(**{field.partition(".")[0]: value})])
         assert refusal(caught) == Refusal("INVALID_ARGUMENT", "INVALID_FIELD", (f"header.{field}",))
 
 

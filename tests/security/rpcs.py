@@ -15,6 +15,7 @@ from imagegen.auth.v1 import identity_service_pb2 as identity
 from imagegen.executor.v1 import executor_service_pb2 as executor
 from imagegen.executor.v1 import operator_service_pb2 as operators
 from imagegen.generation.v1 import generation_service_pb2 as generation
+from imagegen.results.v1 import recipe_pb2
 from imagegen.results.v1 import results_service_pb2 as results
 from imagegen.results.v1 import store_service_pb2 as store
 from imagegen.runtime.v1 import access_pb2
@@ -89,9 +90,12 @@ def _task(owner: Owner) -> generation.CreateTaskRequest:
     return generation.CreateTaskRequest(prompt="a fox", request_id=owner.account.id, **PICTURE)
 
 
+RECIPE = recipe_pb2.Recipe(model="sd15", prompt="a fox", width=64, height=64, steps=1, cfg=7.0, count=1)
+
+
 def _picture(owner: Owner) -> list[store.StoreResultRequest]:
     header = store.StoreResultHeader(
-        task_id=str(uuid4()), owner_id=owner.account.id, index=0, size_bytes=1, sha256=64 * "0"
+        task_id=str(uuid4()), owner_id=owner.account.id, index=0, size_bytes=1, sha256=64 * "0", recipe=RECIPE
     )
     return [store.StoreResultRequest(header=header), store.StoreResultRequest(chunk=b"x")]
 

@@ -200,7 +200,7 @@ class Painter:
         not_taken = 0
         while True:
             try:
-                return self._pictures.store(hold.job, index, picture)
+                return self._pictures.store(hold.job, index, picture, self._registration.engine)
             except (DependencyUnavailable, PictureNotTaken) as error:
                 log.warning("picture not stored yet", error=str(error))
                 not_taken += isinstance(error, PictureNotTaken)

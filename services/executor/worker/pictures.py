@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from uuid import UUID
 
 import grpc
+from imagegen.results.v1 import recipe_pb2, store_service_pb2_grpc
 from imagegen.results.v1 import store_service_pb2 as pb
-from imagegen.results.v1 import store_service_pb2_grpc
 
 from services.executor.domain import Job
 from services.runtime.channels import Peer
@@ -44,8 +45,8 @@ class PictureStore:
         self._stub = store_service_pb2_grpc.StoreServiceStub(channel)
         self._peer = peer
 
-    def store(self, job: Job, index: int, picture: bytes) -> None:
-        """Store one picture (PNG); a repeat changes nothing.
+    def store(self, job: Job, index: int, picture: bytes, engine: str) -> None:
+        """Store one picture (PNG) and what `engine` painted it from; a repeat changes nothing.
 
         Raises PictureRefused, PictureNotTaken, PictureUnwanted, or DependencyUnavailable if results is away.
         """
@@ -55,6 +56,7 @@ class PictureStore:
             index=index,
             size_bytes=len(picture),
             sha256=hashlib.sha256(picture).hexdigest(),
+            recipe=recipe_pb2.Recipe(model=job.model, engine=engine, **asdict(job.spec)),
         )
         try:
             self._stub.StoreResult(

@@ -24,6 +24,9 @@ REPORT_SECONDS = 2.0
 FILES_SECONDS = 10.0
 """How late a model file that was added to the engine is noticed."""
 
+MAX_NAME = 256
+"""Of an engine, in characters, as results takes it."""
+
 _STALLED = "The engine answers but paints no longer; its process must be restarted."
 _LEAVING = "It is stopping."
 _QUARANTINED = "Its runs failed again and again."
@@ -67,6 +70,11 @@ class Registration:
     def models(self) -> frozenset[str]:
         """The models that the engine has every file of, as far as is known."""
         return self._models
+
+    @property
+    def engine(self) -> str:
+        """ComfyUI with its version and device; "" until it has first answered."""
+        return f"ComfyUI {self._info.version}, {self._info.device}"[:MAX_NAME] if self._info.version else ""
 
     @property
     def loaded_model(self) -> str:

@@ -9,7 +9,7 @@ from imagegen.results.v1 import store_service_pb2, store_service_pb2_grpc
 
 from services.results.delivery import Delivery
 from services.results.domain import OwnerId, TaskId
-from services.results.server.messages import result_to_proto
+from services.results.server.messages import recipe_from_proto, result_to_proto
 from services.results.storing import Storing
 from services.results.upload import Upload
 from services.runtime.errors import InvalidField
@@ -27,7 +27,8 @@ class StoreServicer(store_service_pb2_grpc.StoreServiceServicer):
     ) -> store_service_pb2.StoreResultResponse:
         header, upload = await _receive(request_iterator)
         owner_id, task_id = OwnerId(UUID(header.owner_id)), TaskId(UUID(header.task_id))
-        result = await asyncio.to_thread(self._storing.store_result, owner_id, task_id, header.index, upload)
+        recipe = recipe_from_proto(header.recipe)
+        result = await asyncio.to_thread(self._storing.store_result, owner_id, task_id, header.index, recipe, upload)
         return store_service_pb2.StoreResultResponse(
             result=result_to_proto(result, self._delivery.image_link(result.id))
         )

@@ -1,22 +1,23 @@
 """Results, and what must not become one."""
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects.postgresql import insert
 
-from services.results.domain import OwnerId, Result, ResultId, ResultNotFound, TaskId
+from services.results.domain import OwnerId, Recipe, Result, ResultId, ResultNotFound, TaskId
 from services.results.store.tables import results, tombstones
 
 
 def find_result(tx: Connection, task_id: TaskId, index: int) -> Result | None:
     found = sa.select(results).where(results.c.task_id == task_id, results.c.index == index)
     row = tx.execute(found).mappings().one_or_none()
-    return Result(**row) if row else None
+    return _result(row) if row else None
 
 
 def is_discarded(tx: Connection, task_id: TaskId, index: int) -> bool:
@@ -26,7 +27,7 @@ def is_discarded(tx: Connection, task_id: TaskId, index: int) -> bool:
 
 
 def add_result(tx: Connection, result: Result) -> None:
-    tx.execute(sa.insert(results).values(asdict(result)))
+    tx.execute(sa.insert(results).values(_columns(result)))
 
 
 def get_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> Result:
@@ -44,7 +45,7 @@ def list_newest(tx: Connection, owner_id: OwnerId, *, before: UUID | None, limit
     found = sa.select(results).where(results.c.owner_id == owner_id).order_by(results.c.id.desc()).limit(limit)
     if before:
         found = found.where(results.c.id < before)
-    return [Result(**row) for row in tx.execute(found).mappings()]
+    return [_result(row) for row in tx.execute(found).mappings()]
 
 
 def list_of_tasks(tx: Connection, owner_id: OwnerId, task_ids: Collection[TaskId]) -> list[Result]:
@@ -54,7 +55,7 @@ def list_of_tasks(tx: Connection, owner_id: OwnerId, task_ids: Collection[TaskId
         .where(results.c.owner_id == owner_id, results.c.task_id.in_(task_ids))
         .order_by(results.c.task_id, results.c.index)
     )
-    return [Result(**row) for row in tx.execute(found).mappings()]
+    return [_result(row) for row in tx.execute(found).mappings()]
 
 
 def delete_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> None:
@@ -80,4 +81,23 @@ def _one(tx: Connection, *conditions: sa.ColumnElement[bool]) -> Result:
     row = tx.execute(sa.select(results).where(*conditions)).mappings().one_or_none()
     if row is None:
         raise ResultNotFound
-    return Result(**row)
+    return _result(row)
+
+
+_OWN_FIELDS = [field.name for field in fields(Result) if field.name != "recipe"]
+_RECIPE_COLUMNS = {field.name: field.name for field in fields(Recipe)} | {
+    "width": "asked_width",
+    "height": "asked_height",
+}
+"""Field of the recipe → its column; a picture's own width and height are what came of them."""
+
+
+def _columns(result: Result) -> dict[str, Any]:
+    recipe = asdict(result.recipe)
+    own = {name: getattr(result, name) for name in _OWN_FIELDS}
+    return own | {column: recipe[name] for name, column in _RECIPE_COLUMNS.items()}
+
+
+def _result(row: RowMapping) -> Result:
+    recipe = Recipe(**{name: row[column] for name, column in _RECIPE_COLUMNS.items()})
+    return Result(**{name: row[name] for name in _OWN_FIELDS}, recipe=recipe)

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from imagegen.results.v1 import recipe_pb2 as imagegen_dot_results_dot_v1_dot_recipe__pb2
 from imagegen.results.v1 import result_pb2 as imagegen_dot_results_dot_v1_dot_result__pb2
 from imagegen.runtime.v1 import access_pb2 as imagegen_dot_runtime_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'imagegen/results/v1/store_service.proto\x12\x13imagegen.results.v1\x1a\x1b\x62uf/validate/validate.proto\x1a imagegen/results/v1/result.proto\x1a imagegen/runtime/v1/access.proto\"y\n\x12StoreResultRequest\x12\x38\n\x06header\x18\x01 \x01(\x0b\x32&.imagegen.results.v1.StoreResultHeaderH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"\xa8\x01\n\x11StoreResultHeader\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05index\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x10@(\x00\x12\x1b\n\nsize_bytes\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12%\n\x06sha256\x18\x05 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"B\n\x13StoreResultResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Result\"N\n\x15\x44iscardResultsRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44iscardResultsResponse2\xf9\x01\n\x0cStoreService\x12p\n\x0bStoreResult\x12\'.imagegen.results.v1.StoreResultRequest\x1a(.imagegen.results.v1.StoreResultResponse\"\x0c\xa2\xbb\x18\x08\x1a\x06worker(\x01\x12w\n\x0e\x44iscardResults\x12*.imagegen.results.v1.DiscardResultsRequest\x1a+.imagegen.results.v1.DiscardResultsResponse\"\x0c\xa2\xbb\x18\x08\x1a\x06workerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'imagegen/results/v1/store_service.proto\x12\x13imagegen.results.v1\x1a\x1b\x62uf/validate/validate.proto\x1a imagegen/results/v1/recipe.proto\x1a imagegen/results/v1/result.proto\x1a imagegen/runtime/v1/access.proto\"y\n\x12StoreResultRequest\x12\x38\n\x06header\x18\x01 \x01(\x0b\x32&.imagegen.results.v1.StoreResultHeaderH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"\xdd\x01\n\x11StoreResultHeader\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x05index\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x10@(\x00\x12\x1b\n\nsize_bytes\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12%\n\x06sha256\x18\x05 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x33\n\x06recipe\x18\x06 \x01(\x0b\x32\x1b.imagegen.results.v1.RecipeB\x06\xbaH\x03\xc8\x01\x01\"B\n\x13StoreResultResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Result\"N\n\x15\x44iscardResultsRequest\x12\x19\n\x07task_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08owner_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44iscardResultsResponse2\xf9\x01\n\x0cStoreService\x12p\n\x0bStoreResult\x12\'.imagegen.results.v1.StoreResultRequest\x1a(.imagegen.results.v1.StoreResultResponse\"\x0c\xa2\xbb\x18\x08\x1a\x06worker(\x01\x12w\n\x0e\x44iscardResults\x12*.imagegen.results.v1.DiscardResultsRequest\x1a+.imagegen.results.v1.DiscardResultsResponse\"\x0c\xa2\xbb\x18\x08\x1a\x06workerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STORERESULTHEADER'].fields_by_name['size_bytes']._serialized_options = b'\272H\004\"\002 \000'
   _globals['_STORERESULTHEADER'].fields_by_name['sha256']._loaded_options = None
   _globals['_STORERESULTHEADER'].fields_by_name['sha256']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_STORERESULTHEADER'].fields_by_name['recipe']._loaded_options = None
+  _globals['_STORERESULTHEADER'].fields_by_name['recipe']._serialized_options = b'\272H\003\310\001\001'
   _globals['_DISCARDRESULTSREQUEST'].fields_by_name['task_id']._loaded_options = None
   _globals['_DISCARDRESULTSREQUEST'].fields_by_name['task_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DISCARDRESULTSREQUEST'].fields_by_name['owner_id']._loaded_options = None
@@ -56,16 +59,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STORESERVICE'].methods_by_name['StoreResult']._serialized_options = b'\242\273\030\010\032\006worker'
   _globals['_STORESERVICE'].methods_by_name['DiscardResults']._loaded_options = None
   _globals['_STORESERVICE'].methods_by_name['DiscardResults']._serialized_options = b'\242\273\030\010\032\006worker'
-  _globals['_STORERESULTREQUEST']._serialized_start=161
-  _globals['_STORERESULTREQUEST']._serialized_end=282
-  _globals['_STORERESULTHEADER']._serialized_start=285
-  _globals['_STORERESULTHEADER']._serialized_end=453
-  _globals['_STORERESULTRESPONSE']._serialized_start=455
-  _globals['_STORERESULTRESPONSE']._serialized_end=521
-  _globals['_DISCARDRESULTSREQUEST']._serialized_start=523
-  _globals['_DISCARDRESULTSREQUEST']._serialized_end=601
-  _globals['_DISCARDRESULTSRESPONSE']._serialized_start=603
-  _globals['_DISCARDRESULTSRESPONSE']._serialized_end=627
-  _globals['_STORESERVICE']._serialized_start=630
-  _globals['_STORESERVICE']._serialized_end=879
+  _globals['_STORERESULTREQUEST']._serialized_start=195
+  _globals['_STORERESULTREQUEST']._serialized_end=316
+  _globals['_STORERESULTHEADER']._serialized_start=319
+  _globals['_STORERESULTHEADER']._serialized_end=540
+  _globals['_STORERESULTRESPONSE']._serialized_start=542
+  _globals['_STORERESULTRESPONSE']._serialized_end=608
+  _globals['_DISCARDRESULTSREQUEST']._serialized_start=610
+  _globals['_DISCARDRESULTSREQUEST']._serialized_end=688
+  _globals['_DISCARDRESULTSRESPONSE']._serialized_start=690
+  _globals['_DISCARDRESULTSRESPONSE']._serialized_end=714
+  _globals['_STORESERVICE']._serialized_start=717
+  _globals['_STORESERVICE']._serialized_end=966
 # @@protoc_insertion_point(module_scope)

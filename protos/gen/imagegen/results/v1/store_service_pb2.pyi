@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from imagegen.results.v1 import recipe_pb2 as _recipe_pb2
 from imagegen.results.v1 import result_pb2 as _result_pb2
 import builtins as _builtins
 import sys
@@ -54,6 +55,7 @@ class StoreResultHeader(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    RECIPE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     owner_id: _builtins.str
     index: _builtins.int
@@ -62,6 +64,8 @@ class StoreResultHeader(_message.Message):
     """Of the bytes that follow."""
     sha256: _builtins.str
     """Of the bytes that follow, lower-case hexadecimal."""
+    @_builtins.property
+    def recipe(self) -> _recipe_pb2.Recipe: ...
     def __init__(
         self,
         *,
@@ -70,10 +74,11 @@ class StoreResultHeader(_message.Message):
         index: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        recipe: _recipe_pb2.Recipe | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recipe", b"recipe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "owner_id", b"owner_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "owner_id", b"owner_id", "recipe", b"recipe", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
