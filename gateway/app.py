@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from gateway import (
     admin,
@@ -27,6 +27,7 @@ from gateway.conditional import ConditionalMiddleware
 from gateway.document import openapi
 from gateway.middleware import RequestMiddleware
 from gateway.page import problem_pages
+from gateway.queries import unambiguous
 from gateway.rates import RateLimits, RateMiddleware
 from gateway.settings import Settings
 from services.runtime.tokens import TokenVerifier
@@ -69,6 +70,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
         openapi_url=None,  # gateway/page serves it
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(unambiguous)],
     )
     for module in (
         *(auth, sessions, api_keys, export),

@@ -162,3 +162,21 @@ def test_it_is_not_ready_while_a_neighbour_is_away_and_names_it(visitor, behind)
     behind.results.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     problem = refused(visitor.get("/readyz"), 503, "not_ready")
     assert problem["detail"] == "These services do not answer: results."
+
+
+HISTORY = "/api/v1/generation/history"
+
+
+@pytest.mark.parametrize("name", ["limit", "cursor", "q", "created_from"])
+def test_a_parameter_that_is_sent_twice_is_refused_and_named(client, behind, name):
+    response = client.get(f"{HISTORY}?{name}=1&{name}=2&status=failed&status=canceled&other=1&other=2")
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_field")
+    assert [error["parameter"] for error in response.json()["errors"]] == [name]
+    assert behind.generation.asked == []
+
+
+def test_a_parameter_that_may_be_sent_several_times_is_not_refused_for_it(client, behind):
+    behind.generation.answers["ListTasks"] = generation.ListTasksResponse()
+
+    assert client.get(f"{HISTORY}?status=failed&status=canceled&other=1&other=2").status_code == 200
