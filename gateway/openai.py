@@ -22,7 +22,7 @@ from pydantic import AfterValidator
 
 from gateway.bodies import Body, Double, Int32, Int64
 from gateway.clients import Calls, CallsDependency
-from gateway.idempotency import IdempotencyKey
+from gateway.idempotency import IdempotencyKey, replayed
 from gateway.models import Model
 from gateway.openai_errors import PATHS, openai_error
 from gateway.origins import Origin
@@ -121,7 +121,9 @@ async def generate_images(
     idempotency_key: IdempotencyKey = "",
 ) -> Response:
     """Paint pictures and answer with them, as links or in base64."""
-    model = body.model or next(iter(await _available(calls)), None)
+    # Also where the model is named: this needs the scope `read`, and who lacks that could not be shown the pictures.
+    offered = await _available(calls)
+    model = body.model or next(iter(offered), None)
     if model is None:
         return problem(request, "model_unavailable")
     accepted = await calls.unary(calls.generation.CreateTask, body.recipe(model, idempotency_key))
@@ -130,13 +132,16 @@ async def generate_images(
     try:
         done, _ = await asyncio.wait({painting, *enders}, timeout=LONGEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if painting in done:
-            return painting.result()
-        # The task goes on. Only with a key would a repeat wait for it, and not ask for another.
-        code = "unavailable" if done else "deadline_exceeded"
-        return openai_error(*_told(code), retry=bool(idempotency_key))
+            answer = painting.result()
+        else:
+            # The task goes on. Only with a key would a repeat wait for it, and not ask for another.
+            code = "unavailable" if done else "deadline_exceeded"
+            answer = openai_error(*_told(code), retry=bool(idempotency_key))
     finally:
         for waiting in (painting, *enders):
             waiting.cancel()
+    answer.headers.update(replayed(accepted.replayed))
+    return answer
 
 
 def _told(code: str) -> tuple[int, str, str]:

@@ -22,6 +22,12 @@ PATH = "/v1/images/generations"
 ASKED = {"prompt": "a lighthouse", "model": "sdxl"}
 
 
+@pytest.fixture(autouse=True)
+def offered(behind) -> None:
+    """There is a model that can paint."""
+    behind.generation.answers["ListModels"] = generation.ListModelsResponse(models=[a_model(name="sdxl")])
+
+
 @pytest.fixture
 def sdk(origin, behind) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(api_key=access_token(), base_url=f"{origin}/v1") as client:
@@ -48,8 +54,12 @@ def painted(behind) -> list:
     return pictures
 
 
+def all_created(behind) -> list[generation.CreateTaskRequest]:
+    return [asked.message for asked in behind.generation.asked if asked.method == "CreateTask"]
+
+
 def created(behind) -> generation.CreateTaskRequest:
-    return next(asked.message for asked in behind.generation.asked if asked.method == "CreateTask")
+    return all_created(behind)[0]
 
 
 def test_pictures_come_as_links_once_the_task_has_ended(sdk, behind, painted, origin):
@@ -182,7 +192,30 @@ def test_the_sdk_repeats_only_what_was_not_accepted(sdk, behind, code, asked):
     behind.generation.answers["CreateTask"] = Refusal(code, "MODEL_UNAVAILABLE")
     with pytest.raises(openai.APIStatusError):
         sdk.with_options(max_retries=1).images.generate(**ASKED)
-    assert len(behind.generation.asked) == asked
+    assert len(all_created(behind)) == asked
+
+
+def test_who_may_not_look_at_what_was_painted_is_refused_before_anything_is_asked_for(sdk, behind, painted):
+    behind.generation.answers["ListModels"] = Refusal(StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
+    with pytest.raises(openai.PermissionDeniedError) as refusal:
+        sdk.images.generate(**ASKED)
+    assert refusal.value.code == "scope_missing"
+    assert all_created(behind) == []
+
+
+@pytest.mark.parametrize(("is_repeat", "told"), [(True, "true"), (False, None)])
+def test_a_repeat_is_marked_as_one(sdk, behind, painted, is_repeat, told):
+    behind.generation.answers["CreateTask"].replayed = is_repeat
+    answer = sdk.images.with_raw_response.generate(**ASKED, extra_headers={"Idempotency-Key": "k-1"})
+    assert answer.headers.get("idempotent-replayed") == told
+
+
+def test_a_repeat_of_what_has_failed_is_marked_as_one(sdk, behind, painted):
+    behind.generation.answers["CreateTask"].replayed = True
+    ending(behind, state=task_pb2.TASK_STATE_FAILED, failure=task_pb2.Failure(message="The GPU is too small."))
+    with pytest.raises(openai.InternalServerError) as failed:
+        sdk.images.generate(**ASKED, extra_headers={"Idempotency-Key": "k-1"})
+    assert failed.value.response.headers["idempotent-replayed"] == "true"
 
 
 def ending(behind, **task) -> None:
@@ -196,7 +229,7 @@ def test_a_failed_task_is_an_error_with_its_reason_and_is_not_asked_for_again(sd
         sdk.images.generate(**ASKED)
     assert (failed.value.status_code, failed.value.code) == (500, "out_of_memory")
     assert failed.value.body["message"] == "The GPU is too small."
-    assert [asked.method for asked in behind.generation.asked].count("CreateTask") == 1
+    assert len(all_created(behind)) == 1
 
 
 def test_a_canceled_task_is_a_conflict_and_is_not_asked_for_again(sdk, behind, painted):
@@ -204,7 +237,7 @@ def test_a_canceled_task_is_a_conflict_and_is_not_asked_for_again(sdk, behind, p
     with pytest.raises(openai.ConflictError) as canceled:
         sdk.images.generate(**ASKED)
     assert canceled.value.code == "canceled"
-    assert [asked.method for asked in behind.generation.asked].count("CreateTask") == 1
+    assert len(all_created(behind)) == 1
 
 
 def test_services_that_go_away_meanwhile_are_waited_for(sdk, behind, painted):
@@ -219,7 +252,7 @@ def test_services_that_go_away_meanwhile_are_waited_for(sdk, behind, painted):
     behind.generation.answers["WatchTask"] = one_after_the_other(away, told[:1], told)
     behind.results.answers["ListResults"] = one_after_the_other(away, listed)
     assert len(sdk.images.generate(**ASKED).data) == 2
-    assert [asked.method for asked in behind.generation.asked].count("CreateTask") == 1
+    assert len(all_created(behind)) == 1
 
 
 def test_a_task_that_may_no_longer_be_watched_says_why(sdk, behind, painted):

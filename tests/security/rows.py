@@ -64,6 +64,12 @@ class Owner:
         return self._marked(self.account.generate(prompt=self.prompt, width=512, height=512, steps=50))
 
     @property
+    def tasks(self) -> list[str]:
+        """The ids of the newest."""
+        history = self.account.http.get("/api/v1/generation/history").raise_for_status().json()
+        return [task["id"] for task in history["tasks"]]
+
+    @property
     def result(self) -> dict[str, Any]:
         return self._marked(self.task["results"][0])
 

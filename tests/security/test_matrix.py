@@ -154,15 +154,15 @@ def judge(row: Row, owner: Owner, other: Account, everybody_else: Mapping[str, S
     elif row.who is Who.VISITOR:
         del tried["anonymous"]
     if row.who is not Who.ANYBODY and (row.scopes or row.who is not Who.VISITOR):
-        scopes = [*USER_SCOPES, *(["admin"] if row.who is Who.OPERATOR else [])]
-        lacking = owner.account.api_key([scope for scope in scopes if scope not in row.scopes])
-        tried["the owner's key without the scopes"] = lacking.secret, "scope_missing"
+        tried |= {name: (key, "scope_missing") for name, key in lacking_keys(row, owner).items()}
     if row.who is Who.OPERATOR:
         tried["a user"] = other.token, "caller_not_allowed"
     elif row.other != OWN:
         tried["somebody else"] = other.token, row.other
+    tasks = owner.tasks
     told = {name: call(asked, token) for name, (token, _) in tried.items()}
     assert {name: code for name, (code, _) in told.items()} == {name: code for name, (_, code) in tried.items()}
+    assert owner.tasks == tasks
     assert not [name for name, (_, text) in told.items() if gives_away(text, owner)]
 
     answered = {}
@@ -178,6 +178,18 @@ def judge(row: Row, owner: Owner, other: Account, everybody_else: Mapping[str, S
         answered["somebody else"] = call(repeated, other.token)
         assert not gives_away(answered["somebody else"][1], owner)
     assert {name: code for name, (code, _) in answered.items()} == dict.fromkeys(answered, "")
+
+
+def lacking_keys(row: Row, owner: Owner) -> dict[str, str]:
+    """The owner's keys that lack just one scope: a call that needs two must not begin with what the first allows.
+    Where no key will do, one that has them all.
+    """
+    scopes = [*USER_SCOPES, *(["admin"] if row.who is Who.OPERATOR else [])]
+    lacking = {f"the owner's key without {scope}": {scope} for scope in row.scopes} or {"a key of the owner": set()}
+    return {
+        name: owner.account.api_key([scope for scope in scopes if scope not in missing]).secret
+        for name, missing in lacking.items()
+    }
 
 
 def gives_away(text: str, owner: Owner) -> set[str]:
