@@ -31,7 +31,8 @@ async def main() -> None:
     settings = Settings()
     database = Database(settings.database_url)
     links = ImageLinks(decode_key(settings.signing_key))
-    results = UseCases.on(database, Blobs.from_url(settings.store_url), links)
+    blobs = Blobs.from_url(settings.store_url, settings.s3, redirects=settings.store_redirects)
+    results = UseCases.on(database, blobs, links)
     to_auth = Peer(service_identity("results"), "auth")
     erasures = Erasures(
         channel(settings.auth_address), to_auth, lambda user_id: results.storing.erase(OwnerId(user_id))

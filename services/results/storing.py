@@ -52,7 +52,7 @@ class Storing:
             if first := store.find_result(tx, task_id, index):
                 return first
             store.add_orphan(tx, owner_id, key, result.created_at, doomed=False)
-        self._blobs.write(key, picture.data)
+        self._blobs.write(key, picture.data, result.media_type)
         with self._database.transaction() as tx:
             store.share_owner(tx, owner_id)
             store.lock_task(tx, task_id)

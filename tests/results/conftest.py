@@ -28,6 +28,7 @@ from services.results.use_cases import UseCases
 from services.runtime.database import Database
 from tests.identities import Metadata, TestAuthority, as_person, as_service, verifier
 from tests.results.pictures import a_png
+from tests.results.store_servers import S3Server, running_moto, running_rclone
 from tests.serving import running
 
 WORKER = as_service("worker", "results")
@@ -137,6 +138,18 @@ def world(fresh_database, tmp_path) -> Iterator[World]:
         yield World(people, workers, results, links, folder, engine, authority)
     engine.dispose()
     database.close()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    with running_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory) -> Iterator[S3Server]:
+    with running_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,8 @@ def test_a_sweep_touches_no_result(world):
 
 def test_a_write_that_the_sweep_gave_up_on_makes_no_result(world):
     class SlowStore(DeadStore):
-        def write(self, key: str, data: bytes) -> None:
-            super().write(key, data)
+        def write(self, key: str, data: bytes, media_type: str) -> None:
+            super().write(key, data, media_type)
             world.sql(TWO_HOURS_PASS)
             slow.sweeper.sweep()
 

@@ -139,10 +139,10 @@ class HeldStore(Blobs):
     reached: threading.Event
     go_on: threading.Event
 
-    def write(self, key: str, data: bytes) -> None:
+    def write(self, key: str, data: bytes, media_type: str) -> None:
         self.reached.set()
         assert self.go_on.wait(10)
-        super().write(key, data)
+        super().write(key, data, media_type)
 
 
 def test_bytes_that_are_on_their_way_in_are_deleted_by_who_writes_them(world):
