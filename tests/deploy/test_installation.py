@@ -113,6 +113,12 @@ def test_a_callers_setting_reaches_its_own_context_only(processes):
     assert not any("UNRELATED" in process.environment for process in table.values())
 
 
+def test_the_keys_of_the_store_reach_results_alone(processes):
+    table = processes(RESULTS_STORE_URL="s3://bucket", RESULTS_STORE_SECRET_ACCESS_KEY="secret")
+    having = {name for name, process in table.items() if "RESULTS_STORE_SECRET_ACCESS_KEY" in process.environment}
+    assert having == {"results"}
+
+
 def test_each_comfyui_of_the_caller_gets_a_worker(processes):
     table = processes(COMFYUI_URL="http://a.example:8188 , http://b.example:8188")
     assert not [name for name in table if name.startswith("sketch")]

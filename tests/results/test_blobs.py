@@ -1,6 +1,7 @@
 """What Blobs promises, on every kind of store: a folder, memory, and S3 as moto and rclone serve it."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +14,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from deploy.local.installation import PROJECT
 from services.results.blobs import CHUNK_BYTES, MAX_SIGNED, Blobs, S3Options
+from services.results.settings import Settings
 from services.runtime.errors import DependencyUnavailable
 from tests.results.store_servers import BUCKET, S3Server, running_rclone
 from tests.tcp_proxy import TcpProxy
@@ -21,6 +24,7 @@ from tests.tcp_proxy import TcpProxy
 PNG = "image/png"
 KEYS = ["0192f0c1-0000-7000-8000-000000000000.png", "0192f0c1-0000-7000-8000-000000000000/w640.webp"]
 BIG = bytes(range(256)) * 4 * 1024 * 20  # 20 MiB
+STORAGE = (PROJECT / "docs" / "storage.md").read_text(encoding="utf-8")
 MINUTE = timedelta(minutes=1)
 
 
@@ -465,3 +469,25 @@ def test_nonsense_is_refused_by_the_name_of_the_setting(url, options, complaint)
         Blobs.from_url(url, S3Options(**options))
 
     assert not any(secret in str(caught.value) for secret in ("s" * 40, "key:secret"))
+
+
+EXAMPLES = re.findall(r"^    # (.*)\n((?:    RESULTS_.*\n)+)", STORAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("title", "lines"), EXAMPLES, ids=[title.split()[0].strip(",;") for title, _ in EXAMPLES])
+def test_the_documented_settings_are_those_that_there_are(monkeypatch, title, lines):
+    for name in ("RESULTS_DATABASE_URL", "RESULTS_LISTEN", "RESULTS_SIGNING_KEY", "AUTH_ADDRESS"):
+        monkeypatch.setenv(name, "x")
+    for name, value in (line.strip().split("=", 1) for line in lines.splitlines()):
+        assert name.removeprefix("RESULTS_").lower() in Settings.model_fields
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+
+    Blobs.from_url(settings.store_url, settings.s3, redirects=settings.store_redirects)
+
+
+def test_every_setting_of_the_store_is_documented():
+    settings = {f"RESULTS_{name.upper()}" for name in Settings.model_fields if name.startswith("store_")}
+
+    assert set(re.findall(r"`(RESULTS_STORE_\w+)`", STORAGE)) == settings
+    assert len(EXAMPLES) == 4
