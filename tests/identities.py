@@ -73,6 +73,11 @@ def seed(name: str) -> str:
     return encode_key(_service_keys[name].private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
 
 
+def public_key(name: str) -> str:
+    """One entry of SERVICE_PUBLIC_KEYS."""
+    return f"{name}={encode_key(_service_keys[name].public_key().public_bytes_raw())}"
+
+
 class TestAuthority:
     """Knows the people of this module; `keys` are API keys with the access tokens that they are exchanged for."""
 

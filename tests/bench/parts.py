@@ -10,15 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from deploy.local import wheels
 from deploy.local.ports import LOOPBACK, reserved_ports
 from deploy.local.postgres import Postgres
 from deploy.local.readiness import Check, NotReady, answers, connects, exists, has_databases, serves
 from deploy.local.watchdog import guarded_group
-from services.runtime.tokens import decode_key, encode_key
-from tests.identities import SERVICES, seed
+from services.runtime.tokens import encode_key
+from tests.identities import SERVICES, public_key, seed
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTEXTS = ("executor", "results")
@@ -112,7 +110,7 @@ class Parts:
             f"{name.upper()}_DATABASE_URL": self._database_url(name),
             f"{name.upper()}_LISTEN": self._addresses[name],
             "AUTH_ADDRESS": f"{LOOPBACK}:1",  # nobody: only services call here, with tokens of their own
-            "SERVICE_PUBLIC_KEYS": ",".join(map(_public_key, SERVICES)),
+            "SERVICE_PUBLIC_KEYS": ",".join(map(public_key, SERVICES)),
             f"SERVICE_KEY_{name.upper()}": seed(name),
         }
         self._start(name, _module(f"services.{name}.main"), environment, serves(self._addresses[name]))
@@ -168,9 +166,3 @@ def running(models: Path, comfyui_url: str = "") -> Iterator[Parts]:
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
-
-
-def _public_key(service: str) -> str:
-    """One entry of SERVICE_PUBLIC_KEYS."""
-    public = Ed25519PrivateKey.from_private_bytes(decode_key(seed(service))).public_key()
-    return f"{service}={encode_key(public.public_bytes_raw())}"

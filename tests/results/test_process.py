@@ -4,15 +4,21 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from imagegen.results.v1 import store_service_pb2_grpc
 
 from services.runtime.ids import uuid7
 from services.runtime.tokens import encode_key
-from tests.identities import seed
+from tests.identities import public_key, seed
+from tests.results.store_servers import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY
+from tests.results.test_crashes import TWO_HOURS_PASS
 from tests.runtime.test_erasures import Auth
+from tests.tcp_proxy import TcpProxy
 
 
 @pytest.fixture
@@ -65,6 +71,49 @@ def test_it_forgets_whom_auth_has_deleted(environment):
             process.kill()
 
 
+def test_killed_while_it_writes_to_s3_it_leaves_what_a_sweep_finds(environment, world, rclone):
+    def on_s3(address: str) -> dict[str, str]:
+        return {
+            "RESULTS_STORE_URL": f"s3://{BUCKET}/killed",
+            "RESULTS_STORE_ENDPOINT": f"http://{address}",
+            "RESULTS_STORE_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "RESULTS_STORE_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "RESULTS_STORE_VIRTUAL_HOSTED": "false",
+        }
+
+    environment["RESULTS_DATABASE_URL"] = world.database.url.render_as_string(hide_password=False)
+    environment["SERVICE_PUBLIC_KEYS"] = public_key("worker")
+    pictures = rclone.folder / "killed"
+    with (
+        TcpProxy(rclone.address) as proxy,
+        start(environment | on_s3(proxy.address)) as process,
+        grpc.insecure_channel(environment["RESULTS_LISTEN"]) as channel,
+        ThreadPoolExecutor() as threads,
+    ):
+        try:
+            grpc.channel_ready_future(channel).result(20)
+            world = replace(world, workers=store_service_pb2_grpc.StoreServiceStub(channel))
+            kept = world.store()
+            proxy.freeze()
+            lost = threads.submit(world.store)
+            while not world.rows("orphans"):
+                assert not lost.done()
+        finally:
+            process.kill()
+        assert lost.exception(20).code() is grpc.StatusCode.UNAVAILABLE
+    assert [str(row.id) for row in world.rows("results")] == [kept.id]
+
+    world.sql(TWO_HOURS_PASS)
+    with start(environment | on_s3(rclone.address)) as process:
+        try:
+            while world.rows("orphans"):
+                assert process.poll() is None
+        finally:
+            process.kill()
+
+    assert [path.name for path in pictures.iterdir()] == [f"{kept.id}.png"]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "complaint"),
     [
@@ -72,10 +121,11 @@ def test_it_forgets_whom_auth_has_deleted(environment):
         ("RESULTS_SIGNING_KEY", None, "signing_key"),
         ("SERVICE_KEY_RESULTS", None, "SERVICE_KEY_RESULTS"),
         ("RESULTS_SIGNING_KEY", encode_key(bytes(31)), "32 bytes"),
+        ("RESULTS_STORE_URL", "s3:///pictures", "names no bucket"),
     ],
-    ids=["no database", "no key", "no identity", "a short key"],
+    ids=["no database", "no key", "no identity", "a short key", "no bucket"],
 )
-def test_it_does_not_start_without_its_secrets(environment, variable, value, complaint):
+def test_it_does_not_start_without_what_it_needs(environment, variable, value, complaint):
     environment.pop(variable)
     if value:
         environment[variable] = value
