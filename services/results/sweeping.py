@@ -1,5 +1,6 @@
 """Deleting the bytes of what has no row any more."""
 
+import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,8 @@ log = structlog.get_logger()
 
 MAX_WRITING = timedelta(hours=1)
 """A write takes seconds, so its process is gone; one that lives on after all cannot adopt its key any more."""
+MOST_FAILURES = 3
+"""In a row: the store is away, and one that has frozen takes 20 s to say so of each key."""
 SWEEP_KEYS = 1000
 """As many as one sweep deletes, or one step of an erasure."""
 
@@ -29,15 +32,21 @@ class Sweeper:
         """Delete the bytes that crashes have left without a row. Raises DependencyUnavailable."""
         with self._database.transaction() as tx:
             store.doom_orphans(tx, older_than=datetime.now(UTC) - MAX_WRITING)
-            keys = store.list_doomed(tx, SWEEP_KEYS)
+            keys = list(store.list_doomed(tx, SWEEP_KEYS))
+        random.shuffle(keys)  # some that can never be deleted must not stand before the others for ever
         self.delete(keys)
 
     def delete(self, keys: Iterable[str]) -> None:
         """The bytes of doomed orphans. What cannot be deleted now stays for the sweep."""
+        failures = 0
         for key in keys:
             try:
                 self._blobs.delete(key)
                 with self._database.transaction() as tx:
                     store.remove_orphan(tx, key)
+                failures = 0
             except DependencyUnavailable as error:
                 log.warning("bytes are left for the sweep", store_key=key, error=str(error))
+                failures += 1
+                if failures == MOST_FAILURES:
+                    return

@@ -15,6 +15,7 @@ from services.results.domain import OwnerId, Result, ResultId, TaskId
 from services.results.links import ImageLinks
 from services.results.server.messages import recipe_from_proto
 from services.results.store import tables
+from services.results.sweeping import MOST_FAILURES
 from services.results.upload import Upload
 from services.results.use_cases import UseCases
 from services.runtime.database import Database
@@ -170,7 +171,10 @@ def test_a_crash_in_the_middle_of_a_write_leaves_nothing_for_ever(world):
 class DeadStore(Blobs):
     """Deletes nothing."""
 
+    asked = 0
+
     def delete(self, key: str) -> None:
+        self.asked += 1
         raise DependencyUnavailable("the picture store")
 
 
@@ -188,6 +192,18 @@ def test_bytes_that_could_not_be_deleted_with_their_result_are_swept(world):
     world.results.sweeper.sweep()
 
     assert world.files() == world.rows("orphans") == []
+
+
+def test_a_sweep_does_not_ask_a_store_that_is_away_for_every_key(world):
+    world.sql("INSERT INTO orphans SELECT i || '.png', true, now() FROM generate_series(1, 100) AS i")
+    database = Database(world.database.url.render_as_string(hide_password=False))
+    away = DeadStore.from_url(world.folder.as_uri())
+
+    UseCases.on(database, away, world.links).sweeper.sweep()
+
+    database.close()
+    assert away.asked == MOST_FAILURES
+    assert len(world.rows("orphans")) == 100
 
 
 def test_a_sweep_touches_no_result(world):
