@@ -1,0 +1,136 @@
+"""How a picture is found by its words: which terms its row holds, and which of them a search asks for.
+
+Text is compared after Unicode's NFKC and case folding. It falls apart into two kinds of pieces:
+
+- a *word* of letters, digits and their marks, as most scripts write them: one term. A search for a word of three
+  characters or more finds the words that begin so: "light" finds "lighthouse";
+- a *run* of a script that puts no spaces between words (Chinese, Japanese, Korean, Thai, …), or of symbols such as
+  emoji: one term for each two neighbours, and one for the last character. A search for two or more characters finds
+  the runs that have exactly these side by side; one for a single character, the runs that have it anywhere.
+
+All pieces of a search have to be found, in any order. What is neither (punctuation, spaces) only divides.
+
+PostgreSQL keeps the terms in a `tsvector` with a GIN index. Each begins with the mark of its shelf (see
+`store.gallery`), so that what others have painted, and what the same person painted long ago, lies elsewhere in the
+index and costs a search nothing.
+"""
+
+import hashlib
+import unicodedata
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby, pairwise
+from uuid import UUID
+
+MIN_PREFIX = 3
+"""Shorter words are found whole: half of a vocabulary begins with the same few letters."""
+MAX_WORD = 64
+"""Characters of a word that count. Nobody types more to find a picture, and the index takes no term of 2 KiB."""
+
+_SOLID = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1100, 0x11FF),  # Korean
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x31FF),  # Japanese, Bopomofo, Korean
+    (0x3400, 0x4DBF),  # Chinese characters, as the next and those of the planes above
+    (0x4E00, 0x9FFF),
+    (0xA960, 0xA97F),  # Korean
+    (0xAC00, 0xD7FF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+"""Blocks of the scripts without spaces (Unicode's Blocks.txt)."""
+
+_FAVORITE = "*"
+_MODEL = "="
+"""No word begins with these."""
+
+
+def mark(owner_id: UUID, shelf: int) -> str:
+    """What the terms of one shelf begin with; 48 bits, so that no two shelves share it by chance."""
+    digest = hashlib.blake2b(owner_id.bytes + shelf.to_bytes(8), digest_size=6).digest()
+    return urlsafe_b64encode(digest).decode()
+
+
+def vector(of: str, prompt: str, model: str, *, favorite: bool) -> str:
+    """The terms of a picture on the shelf with this mark, as PostgreSQL reads a tsvector."""
+    words: dict[str, None] = {}
+    neighbours: dict[str, list[int]] = {}
+    for at, piece, is_solid in _pieces(prompt):
+        if not is_solid:
+            words[piece[:MAX_WORD]] = None
+            continue
+        for place, pair in enumerate((*pairwise(piece), piece[-1:]), at):
+            neighbours.setdefault("".join(pair), []).append(place)
+    if model:
+        words[_MODEL + model] = None
+    if favorite:
+        words[_FAVORITE] = None
+    placed = (f"{_quoted(of + pair)}:{','.join(map(str, places))}" for pair, places in neighbours.items())
+    return " ".join([*(_quoted(of + word) for word in words), *placed])
+
+
+def favorite_term(of: str) -> str:
+    """The term of a favourite, alone."""
+    return of + _FAVORITE
+
+
+class Search:
+    """What to look for, on whichever shelf."""
+
+    def __init__(self, text: str, model: str, *, favorite: bool) -> None:
+        self._parts: list[list[tuple[str, bool]]] = []
+        """Terms that stand side by side, each with whether it is only a beginning; all parts have to be there."""
+        pieces = list(_pieces(text))
+        for _, piece, is_solid in pieces:
+            if not is_solid:
+                self._parts.append([(piece[:MAX_WORD], len(piece) >= MIN_PREFIX)])
+            elif len(piece) == 1:
+                self._parts.append([(piece, True)])
+            else:
+                self._parts.append([("".join(pair), False) for pair in pairwise(piece)])
+        self.is_hopeless = bool(text) and not pieces
+        """The text has nothing that could be found."""
+        if model:
+            self._parts.append([(_MODEL + model, False)])
+        if favorite:
+            self._parts.append([(_FAVORITE, False)])
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self._parts)
+
+    def query(self, of: str) -> str:
+        """As PostgreSQL reads a tsquery."""
+        return " & ".join(
+            "(" + " <-> ".join(_quoted(of + term) + ":*" * begins for term, begins in part) + ")"
+            for part in self._parts
+        )
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Words and runs of the text as it is compared: where each begins, from 1, and whether it is a run."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    at = 1
+    for kind, characters in groupby(folded, _kind):
+        piece = "".join(characters)
+        if kind == "solid" or any(map(str.isalnum, piece)):  # a mark alone is the rest of a symbol
+            yield at, piece, kind == "solid"
+        at += len(piece)
+
+
+@lru_cache(maxsize=4096)
+def _kind(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "So" or (
+        category[0] in "LMN" and any(first <= ord(character) <= last for first, last in _SOLID)
+    ):
+        return "solid"
+    return "word" if category[0] in "LMN" else ""
+
+
+def _quoted(lexeme: str) -> str:
+    doubled = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{doubled}'"
