@@ -49,11 +49,29 @@ class Result:
     sha256: str
     created_at: datetime
     recipe: Recipe
+    favorite: bool = False
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which results are wanted: made from one moment on and before another; what is empty asks nothing."""
+
+    model: str = ""
+    favorite: bool | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    text: str = ""
+    """What the prompt has to have (see `words`)."""
 
 
 class ResultNotFound(Exception):
     def __init__(self) -> None:
         super().__init__("no such result")
+
+
+class RecipeUnknown(Exception):
+    def __init__(self) -> None:
+        super().__init__("nobody noted what this picture was painted from")
 
 
 class ChecksumMismatch(Exception):

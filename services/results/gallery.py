@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from services.results import store
-from services.results.domain import OwnerId, Result, ResultId, TaskId
+from services.results.domain import Filter, OwnerId, RecipeUnknown, Result, ResultId, TaskId
 from services.results.sweeping import Sweeper
 from services.runtime.database import Database
 
@@ -24,17 +24,28 @@ class Gallery:
         with self._database.transaction() as tx:
             return store.get_result(tx, owner_id, result_id)
 
-    def list_newest(self, owner_id: OwnerId, *, before: UUID | None, limit: int) -> tuple[list[Result], bool]:
-        """A page after the result `before`, newest first, and whether there are more; limit 0 is the default."""
-        limit = limit or DEFAULT_PAGE_SIZE
+    def get_painted(self, owner_id: OwnerId, result_id: ResultId) -> Result:
+        """One whose recipe is known. Raises ResultNotFound or RecipeUnknown."""
+        result = self.get_result(owner_id, result_id)
+        if not result.recipe.model:
+            raise RecipeUnknown
+        return result
+
+    def page(self, owner_id: OwnerId, wanted: Filter, *, before: UUID | None, limit: int) -> tuple[list[Result], bool]:
+        """A page after the result `before`, newest first, and whether there are more."""
         with self._database.transaction() as tx:
-            found = store.list_newest(tx, owner_id, before=before, limit=limit + 1)
+            found = store.list_gallery(tx, owner_id, wanted, before=before, limit=limit + 1)
         return found[:limit], len(found) > limit
 
     def list_of_tasks(self, owner_id: OwnerId, task_ids: Sequence[TaskId]) -> list[Result]:
         """By task and index."""
         with self._database.transaction() as tx:
             return store.list_of_tasks(tx, owner_id, task_ids)
+
+    def set_favorite(self, owner_id: OwnerId, result_id: ResultId, *, favorite: bool) -> None:
+        """Raises ResultNotFound."""
+        with self._database.transaction() as tx:
+            store.set_favorite(tx, owner_id, result_id, favorite=favorite)
 
     def delete_result(self, owner_id: OwnerId, result_id: ResultId) -> None:
         """Raises ResultNotFound."""
@@ -47,3 +58,21 @@ class Gallery:
             store.add_tombstone(tx, owner_id, result.task_id, result.index, now)
             store.add_orphan(tx, owner_id, result.image_url, now, doomed=True)
         self._sweeper.delete([result.image_url])
+
+    def delete_results(self, owner_id: OwnerId, result_ids: Sequence[ResultId]) -> set[ResultId]:
+        """Delete those that are there, all at once; which those were. The bytes are left to the sweep, since a hundred
+        deletions in a distant store last longer than a caller waits.
+        """
+        now = datetime.now(UTC)
+        deleted = set()
+        with self._database.transaction() as tx:
+            store.share_owner(tx, owner_id)
+            for task_id in sorted({result.task_id for result in store.list_some(tx, owner_id, result_ids)}):
+                store.lock_task(tx, task_id)
+            # What has gone while its task's lock was waited for is no longer there.
+            for result in store.list_some(tx, owner_id, result_ids):
+                store.delete_result(tx, owner_id, result.id)
+                store.add_tombstone(tx, owner_id, result.task_id, result.index, now)
+                store.add_orphan(tx, owner_id, result.image_url, now, doomed=True)
+                deleted.add(result.id)
+        return deleted

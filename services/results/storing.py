@@ -54,7 +54,7 @@ class Storing:
             store.add_orphan(tx, owner_id, key, result.created_at, doomed=False)
         self._blobs.write(key, picture.data, result.media_type)
         with self._database.transaction() as tx:
-            store.share_owner(tx, owner_id)
+            store.lock_owner(tx, owner_id)
             store.lock_task(tx, task_id)
             discarded = store.is_erased(tx, owner_id) or store.is_discarded(tx, task_id, index)
             first = store.find_result(tx, task_id, index)

@@ -18,7 +18,8 @@ index and costs a search nothing.
 import hashlib
 import unicodedata
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
 from uuid import UUID
@@ -43,7 +44,7 @@ _SOLID = (
 )
 """Blocks of the scripts without spaces (Unicode's Blocks.txt)."""
 
-_FAVORITE = "*"
+_FAVORITE = {True: "+", False: "-"}
 _MODEL = "="
 """No word begins with these."""
 
@@ -66,37 +67,31 @@ def vector(of: str, prompt: str, model: str, *, favorite: bool) -> str:
             neighbours.setdefault("".join(pair), []).append(place)
     if model:
         words[_MODEL + model] = None
-    if favorite:
-        words[_FAVORITE] = None
+    words[_FAVORITE[favorite]] = None
     placed = (f"{_quoted(of + pair)}:{','.join(map(str, places))}" for pair, places in neighbours.items())
     return " ".join([*(_quoted(of + word) for word in words), *placed])
 
 
-def favorite_term(of: str) -> str:
-    """The term of a favourite, alone."""
-    return of + _FAVORITE
+def favorite_term(of: str, *, favorite: bool) -> str:
+    """That of the favorites, or of all others."""
+    return of + _FAVORITE[favorite]
 
 
 class Search:
-    """What to look for, on whichever shelf."""
+    """What to look for, on whichever shelf; what is empty, or None, asks nothing."""
 
-    def __init__(self, text: str, model: str, *, favorite: bool) -> None:
-        self._parts: list[list[tuple[str, bool]]] = []
-        """Terms that stand side by side, each with whether it is only a beginning; all parts have to be there."""
-        pieces = list(_pieces(text))
-        for _, piece, is_solid in pieces:
-            if not is_solid:
-                self._parts.append([(piece[:MAX_WORD], len(piece) >= MIN_PREFIX)])
-            elif len(piece) == 1:
-                self._parts.append([(piece, True)])
-            else:
-                self._parts.append([("".join(pair), False) for pair in pairwise(piece)])
+    def __init__(self, text: str, model: str, *, favorite: bool | None) -> None:
+        pieces = {(piece, is_solid) for _, piece, is_solid in _pieces(text)}
+        parts = [
+            _phrase(piece) if is_solid and len(piece) > 1 else _word(piece, is_solid) for piece, is_solid in pieces
+        ]
         self.is_hopeless = bool(text) and not pieces
         """The text has nothing that could be found."""
         if model:
-            self._parts.append([(_MODEL + model, False)])
-        if favorite:
-            self._parts.append([(_FAVORITE, False)])
+            parts.append([_Term(_MODEL + model)])
+        if favorite is not None:
+            parts.append([_Term(_FAVORITE[favorite])])
+        self._parts = parts
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
@@ -104,10 +99,30 @@ class Search:
 
     def query(self, of: str) -> str:
         """As PostgreSQL reads a tsquery."""
-        return " & ".join(
-            "(" + " <-> ".join(_quoted(of + term) + ":*" * begins for term, begins in part) + ")"
-            for part in self._parts
-        )
+        return " & ".join(f"({''.join(term.query(of) for term in part)})" for part in self._parts)
+
+
+@dataclass(frozen=True)
+class _Term:
+    text: str
+    begins: bool = False
+    """Whatever begins so will do."""
+    after: int = 0
+    """So many characters after the term before."""
+
+    def query(self, of: str) -> str:
+        return f" <{self.after}> " * bool(self.after) + _quoted(of + self.text) + ":*" * self.begins
+
+
+def _word(piece: str, is_solid: bool) -> Sequence[_Term]:
+    """A single character of a run begins the pair that it is the first of, or stands alone at the end."""
+    return [_Term(piece[:MAX_WORD], begins=is_solid or len(piece) >= MIN_PREFIX)]
+
+
+def _phrase(piece: str) -> Sequence[_Term]:
+    """As few pairs as have every character between them: each second one, and the last."""
+    places = [*range(0, len(piece) - 2, 2), len(piece) - 2]
+    return [_Term(piece[place : place + 2], after=place - before) for before, place in pairwise([places[0], *places])]
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:
@@ -124,9 +139,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:
 @lru_cache(maxsize=4096)
 def _kind(character: str) -> str:
     category = unicodedata.category(character)
-    if category == "So" or (
-        category[0] in "LMN" and any(first <= ord(character) <= last for first, last in _SOLID)
-    ):
+    if category == "So" or (category[0] in "LMN" and any(first <= ord(character) <= last for first, last in _SOLID)):
         return "solid"
     return "word" if category[0] in "LMN" else ""
 

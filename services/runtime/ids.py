@@ -13,3 +13,8 @@ def uuid7() -> UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def first_uuid7(seconds: float) -> UUID:
+    """Not after any UUIDv7 that was made so many seconds after 1970 or later, and after all that were made before."""
+    return UUID(int=max(0, int(seconds * 1000)) << 80)

@@ -9,6 +9,7 @@ from services.results.domain import (
     NotAPicture,
     PictureLost,
     PictureTooLarge,
+    RecipeUnknown,
     ResultDiscarded,
     ResultNotFound,
 )
@@ -24,6 +25,7 @@ ERRORS = ErrorTable(
         PictureTooLarge: (grpc.StatusCode.INVALID_ARGUMENT, error_reason_pb2.ERROR_REASON_PICTURE_TOO_LARGE),
         ResultDiscarded: (grpc.StatusCode.FAILED_PRECONDITION, error_reason_pb2.ERROR_REASON_RESULT_DISCARDED),
         LinkInvalid: (grpc.StatusCode.PERMISSION_DENIED, error_reason_pb2.ERROR_REASON_LINK_INVALID),
+        RecipeUnknown: (grpc.StatusCode.NOT_FOUND, error_reason_pb2.ERROR_REASON_RECIPE_UNKNOWN),
         PictureLost: (grpc.StatusCode.DATA_LOSS, error_reason_pb2.ERROR_REASON_PICTURE_LOST),
     },
 )

@@ -1,13 +1,15 @@
 """Proto ↔ domain."""
 
-from imagegen.results.v1 import recipe_pb2, result_pb2
+from dataclasses import asdict
 
-from services.results.domain import Recipe, Result
+from imagegen.results.v1 import recipe_pb2, result_pb2, results_service_pb2
+
+from services.results.domain import Filter, Recipe, Result
 from services.results.links import ImageLink
-from services.runtime.protos import to_timestamp
+from services.runtime.protos import from_timestamp, to_timestamp
 
 
-def result_to_proto(result: Result, link: ImageLink) -> result_pb2.Result:
+def result_to_proto(result: Result, link: ImageLink, *, painted_from: bool = True) -> result_pb2.Result:
     return result_pb2.Result(
         id=str(result.id),
         task_id=str(result.task_id),
@@ -19,7 +21,24 @@ def result_to_proto(result: Result, link: ImageLink) -> result_pb2.Result:
         media_type=result.media_type,
         create_time=to_timestamp(result.created_at),
         image_link=result_pb2.ImageLink(expires=link.expires, signature=link.signature),
+        favorite=result.favorite,
+        model=result.recipe.model if painted_from else "",
+        prompt=result.recipe.prompt if painted_from else "",
     )
+
+
+def filter_from_proto(request: results_service_pb2.ListResultsRequest) -> Filter:
+    return Filter(
+        model=request.model,
+        favorite=request.favorite if request.HasField("favorite") else None,
+        created_from=from_timestamp(request.created_from) if request.HasField("created_from") else None,
+        created_before=from_timestamp(request.created_before) if request.HasField("created_before") else None,
+        text=request.text,
+    )
+
+
+def recipe_to_proto(recipe: Recipe) -> recipe_pb2.Recipe:
+    return recipe_pb2.Recipe(**asdict(recipe))
 
 
 def recipe_from_proto(recipe: recipe_pb2.Recipe) -> Recipe:

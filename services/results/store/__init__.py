@@ -7,6 +7,10 @@ from services.results.store.erased import (
     may_have_orphans,
     remember_erased,
 )
+from services.results.store.gallery import (
+    list_gallery,
+    set_favorite,
+)
 from services.results.store.locks import (
     lock_owner,
     lock_task,
@@ -29,8 +33,8 @@ from services.results.store.results import (
     get_linked_result,
     get_result,
     is_discarded,
-    list_newest,
     list_of_tasks,
+    list_some,
 )
 from services.results.store.tables import (
     metadata,
@@ -53,13 +57,15 @@ __all__ = [
     "is_discarded",
     "is_erased",
     "list_doomed",
-    "list_newest",
+    "list_gallery",
     "list_of_tasks",
+    "list_some",
     "lock_owner",
     "lock_task",
     "may_have_orphans",
     "metadata",
     "remember_erased",
     "remove_orphan",
+    "set_favorite",
     "share_owner",
 ]

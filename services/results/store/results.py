@@ -4,20 +4,30 @@ from collections.abc import Collection
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import TSVECTOR, insert
 
+from services.results import words
 from services.results.domain import OwnerId, Recipe, Result, ResultId, ResultNotFound, TaskId
+from services.results.store.shelves import next_ordinal, shelf_of
 from services.results.store.tables import results, tombstones
+
+_OWN_FIELDS = [field.name for field in fields(Result) if field.name != "recipe"]
+_RECIPE_COLUMNS = {field.name: field.name for field in fields(Recipe)} | {
+    "width": "asked_width",
+    "height": "asked_height",
+}
+"""Field of the recipe → its column; a picture's own width and height are what came of them."""
+READ = [results.c[name] for name in (*_OWN_FIELDS, *_RECIPE_COLUMNS.values())]
+"""All but what results are searched by."""
 
 
 def find_result(tx: Connection, task_id: TaskId, index: int) -> Result | None:
-    found = sa.select(results).where(results.c.task_id == task_id, results.c.index == index)
+    found = sa.select(*READ).where(results.c.task_id == task_id, results.c.index == index)
     row = tx.execute(found).mappings().one_or_none()
-    return _result(row) if row else None
+    return to_result(row) if row else None
 
 
 def is_discarded(tx: Connection, task_id: TaskId, index: int) -> bool:
@@ -27,7 +37,11 @@ def is_discarded(tx: Connection, task_id: TaskId, index: int) -> bool:
 
 
 def add_result(tx: Connection, result: Result) -> None:
-    tx.execute(sa.insert(results).values(_columns(result)))
+    """Of an owner who is locked."""
+    ordinal = next_ordinal(tx, result.owner_id, result.id)
+    mark = words.mark(result.owner_id, shelf_of(ordinal))
+    terms = words.vector(mark, result.recipe.prompt, result.recipe.model, favorite=result.favorite)
+    tx.execute(sa.insert(results).values(**_columns(result), ordinal=ordinal, words=sa.cast(terms, TSVECTOR)))
 
 
 def get_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> Result:
@@ -40,22 +54,20 @@ def get_linked_result(tx: Connection, result_id: ResultId) -> Result:
     return _one(tx, results.c.id == result_id)
 
 
-def list_newest(tx: Connection, owner_id: OwnerId, *, before: UUID | None, limit: int) -> list[Result]:
-    """Newest first (ids are UUIDv7 and sort by time), beginning after the result `before`."""
-    found = sa.select(results).where(results.c.owner_id == owner_id).order_by(results.c.id.desc()).limit(limit)
-    if before:
-        found = found.where(results.c.id < before)
-    return [_result(row) for row in tx.execute(found).mappings()]
-
-
 def list_of_tasks(tx: Connection, owner_id: OwnerId, task_ids: Collection[TaskId]) -> list[Result]:
     """By task and index."""
     found = (
-        sa.select(results)
+        sa.select(*READ)
         .where(results.c.owner_id == owner_id, results.c.task_id.in_(task_ids))
         .order_by(results.c.task_id, results.c.index)
     )
-    return [_result(row) for row in tx.execute(found).mappings()]
+    return [to_result(row) for row in tx.execute(found).mappings()]
+
+
+def list_some(tx: Connection, owner_id: OwnerId, result_ids: Collection[ResultId]) -> list[Result]:
+    """Those that are there."""
+    found = sa.select(*READ).where(results.c.owner_id == owner_id, results.c.id.in_(result_ids))
+    return [to_result(row) for row in tx.execute(found).mappings()]
 
 
 def delete_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> None:
@@ -78,18 +90,10 @@ def add_tombstone(tx: Connection, owner_id: OwnerId, task_id: TaskId, index: int
 
 
 def _one(tx: Connection, *conditions: sa.ColumnElement[bool]) -> Result:
-    row = tx.execute(sa.select(results).where(*conditions)).mappings().one_or_none()
+    row = tx.execute(sa.select(*READ).where(*conditions)).mappings().one_or_none()
     if row is None:
         raise ResultNotFound
-    return _result(row)
-
-
-_OWN_FIELDS = [field.name for field in fields(Result) if field.name != "recipe"]
-_RECIPE_COLUMNS = {field.name: field.name for field in fields(Recipe)} | {
-    "width": "asked_width",
-    "height": "asked_height",
-}
-"""Field of the recipe → its column; a picture's own width and height are what came of them."""
+    return to_result(row)
 
 
 def _columns(result: Result) -> dict[str, Any]:
@@ -98,6 +102,6 @@ def _columns(result: Result) -> dict[str, Any]:
     return own | {column: recipe[name] for name, column in _RECIPE_COLUMNS.items()}
 
 
-def _result(row: RowMapping) -> Result:
+def to_result(row: RowMapping) -> Result:
     recipe = Recipe(**{name: row[column] for name, column in _RECIPE_COLUMNS.items()})
     return Result(**{name: row[name] for name in _OWN_FIELDS}, recipe=recipe)

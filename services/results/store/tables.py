@@ -12,6 +12,7 @@ Of an erased owner only a hash is left.
 """
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 metadata = sa.MetaData()
 
@@ -39,8 +40,12 @@ results = sa.Table(
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
     sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("favorite", sa.Boolean, nullable=False),
+    sa.Column("ordinal", sa.Integer, nullable=False),
+    sa.Column("words", TSVECTOR, nullable=False),
     sa.UniqueConstraint("task_id", "index", name="results_task_id_index_key"),
     sa.Index("results_owner_id_id_idx", "owner_id", "id"),
+    sa.Index("results_words_idx", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
 )
 
 tombstones = sa.Table(

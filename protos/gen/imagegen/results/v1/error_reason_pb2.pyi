@@ -58,6 +58,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "PICTURE_LOST", "domain": "results.imagegen"}
     """
+    ERROR_REASON_RECIPE_UNKNOWN: _ErrorReason.ValueType  # 30
+    """The result was stored before it was noted what pictures are painted from.
+
+        {"reason": "RECIPE_UNKNOWN", "domain": "results.imagegen"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the reasons of results (`google.rpc.ErrorInfo.domain` is `results.imagegen`)."""
@@ -97,5 +102,10 @@ ERROR_REASON_PICTURE_LOST: ErrorReason.ValueType  # 7
 """The row is there and the store has lost its bytes.
 
     {"reason": "PICTURE_LOST", "domain": "results.imagegen"}
+"""
+ERROR_REASON_RECIPE_UNKNOWN: ErrorReason.ValueType  # 30
+"""The result was stored before it was noted what pictures are painted from.
+
+    {"reason": "RECIPE_UNKNOWN", "domain": "results.imagegen"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

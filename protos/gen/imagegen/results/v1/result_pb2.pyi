@@ -33,6 +33,9 @@ class Result(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     IMAGE_LINK_FIELD_NUMBER: _builtins.int
+    FAVORITE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     task_id: _builtins.str
@@ -46,6 +49,13 @@ class Result(_message.Message):
     sha256: _builtins.str
     """Of the stored picture, lower-case hexadecimal."""
     media_type: _builtins.str
+    favorite: _builtins.bool
+    """Its owner has marked it."""
+    model: _builtins.str
+    """What it was painted with and from. Empty in lists of tasks' results, for the tasks have them, and if
+    the result is so old that nobody noted it.
+    """
+    prompt: _builtins.str
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -65,10 +75,13 @@ class Result(_message.Message):
         media_type: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         image_link: Global___ImageLink | None = ...,
+        favorite: _builtins.bool = ...,
+        model: _builtins.str = ...,
+        prompt: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "image_link", b"image_link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "height", b"height", "id", b"id", "image_link", b"image_link", "index", b"index", "media_type", b"media_type", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "favorite", b"favorite", "height", b"height", "id", b"id", "image_link", b"image_link", "index", b"index", "media_type", b"media_type", "model", b"model", "prompt", b"prompt", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

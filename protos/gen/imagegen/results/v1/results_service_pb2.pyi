@@ -6,7 +6,10 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from imagegen.results.v1 import recipe_pb2 as _recipe_pb2
 from imagegen.results.v1 import result_pb2 as _result_pb2
 import builtins as _builtins
 import sys
@@ -65,12 +68,34 @@ class ListResultsRequest(_message.Message):
     TASK_IDS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    FAVORITE_FIELD_NUMBER: _builtins.int
+    CREATED_FROM_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Zero means 20. Has no effect with task_ids."""
     page_token: _builtins.str
+    model: _builtins.str
+    """Only results of this model. Empty: any."""
+    favorite: _builtins.bool
+    """Only favorites, or only others."""
+    text: _builtins.str
+    """Only results whose prompt has every word of this text, whatever the case and the order. A word of three
+    characters or more finds those that begin so; in scripts without spaces, one character or more find the texts
+    that have them side by side. Empty: any. A text without words finds nothing.
+    """
     @_builtins.property
     def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only the results of these tasks, all on one page. Empty: all of the caller's."""
+        """Only the results of these tasks, all on one page, whatever else is asked for. Empty: all of the caller's."""
+
+    @_builtins.property
+    def created_from(self) -> _timestamp_pb2.Timestamp:
+        """Only results made at this moment or later."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """Only results made before this moment. Nothing is, if that comes first."""
 
     def __init__(
         self,
@@ -78,12 +103,19 @@ class ListResultsRequest(_message.Message):
         task_ids: _abc.Iterable[_builtins.str] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        model: _builtins.str = ...,
+        favorite: _builtins.bool | None = ...,
+        created_from: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_favorite", b"_favorite", "created_before", b"created_before", "created_from", b"created_from", "favorite", b"favorite"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "task_ids", b"task_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_favorite", b"_favorite", "created_before", b"created_before", "created_from", b"created_from", "favorite", b"favorite", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "task_ids", b"task_ids", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__favorite: _TypeAlias = _typing.Literal["favorite"]  # noqa: Y015
+    _WhichOneofArgType__favorite: _TypeAlias = _typing.Literal["_favorite", b"_favorite"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__favorite) -> _WhichOneofReturnType__favorite | None: ...
 
 Global___ListResultsRequest: _TypeAlias = ListResultsRequest  # noqa: Y015
 
@@ -110,6 +142,86 @@ class ListResultsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListResultsResponse: _TypeAlias = ListResultsResponse  # noqa: Y015
+
+@_typing.final
+class GetRecipeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_ID_FIELD_NUMBER: _builtins.int
+    result_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        result_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result_id", b"result_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRecipeRequest: _TypeAlias = GetRecipeRequest  # noqa: Y015
+
+@_typing.final
+class GetRecipeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPE_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Place of the result among the pictures of the run, from 0."""
+    @_builtins.property
+    def recipe(self) -> _recipe_pb2.Recipe: ...
+    def __init__(
+        self,
+        *,
+        recipe: _recipe_pb2.Recipe | None = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recipe", b"recipe"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "recipe", b"recipe"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRecipeResponse: _TypeAlias = GetRecipeResponse  # noqa: Y015
+
+@_typing.final
+class SetFavoriteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_ID_FIELD_NUMBER: _builtins.int
+    FAVORITE_FIELD_NUMBER: _builtins.int
+    result_id: _builtins.str
+    favorite: _builtins.bool
+    def __init__(
+        self,
+        *,
+        result_id: _builtins.str = ...,
+        favorite: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["favorite", b"favorite", "result_id", b"result_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFavoriteRequest: _TypeAlias = SetFavoriteRequest  # noqa: Y015
+
+@_typing.final
+class SetFavoriteResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFavoriteResponse: _TypeAlias = SetFavoriteResponse  # noqa: Y015
 
 @_typing.final
 class DeleteResultRequest(_message.Message):
@@ -144,6 +256,65 @@ class DeleteResultResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteResultResponse: _TypeAlias = DeleteResultResponse  # noqa: Y015
+
+@_typing.final
+class BatchDeleteResultsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def result_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        result_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result_ids", b"result_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchDeleteResultsRequest: _TypeAlias = BatchDeleteResultsRequest  # noqa: Y015
+
+@_typing.final
+class BatchDeleteResultsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[BatchDeleteResultsResponse._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: BatchDeleteResultsResponse._Outcome.ValueType  # 0
+        OUTCOME_DELETED: BatchDeleteResultsResponse._Outcome.ValueType  # 1
+        OUTCOME_NOT_FOUND: BatchDeleteResultsResponse._Outcome.ValueType  # 2
+        """No such result, or it belongs to somebody else."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper): ...
+    OUTCOME_UNSPECIFIED: BatchDeleteResultsResponse.Outcome.ValueType  # 0
+    OUTCOME_DELETED: BatchDeleteResultsResponse.Outcome.ValueType  # 1
+    OUTCOME_NOT_FOUND: BatchDeleteResultsResponse.Outcome.ValueType  # 2
+    """No such result, or it belongs to somebody else."""
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___BatchDeleteResultsResponse.Outcome.ValueType]:
+        """Of each id, in the order they were sent; one that was sent twice has the same outcome twice."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___BatchDeleteResultsResponse.Outcome.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchDeleteResultsResponse: _TypeAlias = BatchDeleteResultsResponse  # noqa: Y015
 
 @_typing.final
 class DownloadResultRequest(_message.Message):

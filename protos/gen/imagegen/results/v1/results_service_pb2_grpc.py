@@ -48,10 +48,25 @@ class ResultsServiceStub:
                 request_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.ListResultsRequest.SerializeToString,
                 response_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.ListResultsResponse.FromString,
                 _registered_method=True)
+        self.GetRecipe = channel.unary_unary(
+                '/imagegen.results.v1.ResultsService/GetRecipe',
+                request_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.GetRecipeRequest.SerializeToString,
+                response_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.GetRecipeResponse.FromString,
+                _registered_method=True)
+        self.SetFavorite = channel.unary_unary(
+                '/imagegen.results.v1.ResultsService/SetFavorite',
+                request_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.SetFavoriteRequest.SerializeToString,
+                response_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.SetFavoriteResponse.FromString,
+                _registered_method=True)
         self.DeleteResult = channel.unary_unary(
                 '/imagegen.results.v1.ResultsService/DeleteResult',
                 request_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.DeleteResultRequest.SerializeToString,
                 response_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.DeleteResultResponse.FromString,
+                _registered_method=True)
+        self.BatchDeleteResults = channel.unary_unary(
+                '/imagegen.results.v1.ResultsService/BatchDeleteResults',
+                request_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.BatchDeleteResultsRequest.SerializeToString,
+                response_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.BatchDeleteResultsResponse.FromString,
                 _registered_method=True)
         self.DownloadResult = channel.unary_stream(
                 '/imagegen.results.v1.ResultsService/DownloadResult',
@@ -79,11 +94,36 @@ class ResultsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListResults(self, request, context):
-        """ListResults returns the caller's results, newest first, or those of some tasks, by task and index.
+        """ListResults returns the caller's results that pass every filter, newest first, or those of some
+        tasks, by task and index.
 
         Errors:
 
-        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or goes with other filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecipe(self, request, context):
+        """GetRecipe returns what a result was painted from. CreateTask takes it as it is; the same engine then
+        gives the same picture.
+
+        Errors:
+
+        * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+        * `NOT_FOUND` `RECIPE_UNKNOWN`: the result is older than the keeping of recipes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetFavorite(self, request, context):
+        """SetFavorite marks a result as a favorite, or no longer; it may be repeated.
+
+        Errors:
+
+        * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +135,14 @@ class ResultsServiceServicer:
         Errors:
 
         * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchDeleteResults(self, request, context):
+        """BatchDeleteResults deletes those of the results that are there, as DeleteResult does: all at once, or none if it
+        fails. What is not there, or belongs to somebody else, keeps no other from being deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,10 +176,25 @@ def add_ResultsServiceServicer_to_server(servicer, server):
                     request_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.ListResultsRequest.FromString,
                     response_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.ListResultsResponse.SerializeToString,
             ),
+            'GetRecipe': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecipe,
+                    request_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.GetRecipeRequest.FromString,
+                    response_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.GetRecipeResponse.SerializeToString,
+            ),
+            'SetFavorite': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFavorite,
+                    request_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.SetFavoriteRequest.FromString,
+                    response_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.SetFavoriteResponse.SerializeToString,
+            ),
             'DeleteResult': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteResult,
                     request_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.DeleteResultRequest.FromString,
                     response_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.DeleteResultResponse.SerializeToString,
+            ),
+            'BatchDeleteResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchDeleteResults,
+                    request_deserializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.BatchDeleteResultsRequest.FromString,
+                    response_serializer=imagegen_dot_results_dot_v1_dot_results__service__pb2.BatchDeleteResultsResponse.SerializeToString,
             ),
             'DownloadResult': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadResult,
@@ -208,6 +271,60 @@ class ResultsService:
             _registered_method=True)
 
     @staticmethod
+    def GetRecipe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.results.v1.ResultsService/GetRecipe',
+            imagegen_dot_results_dot_v1_dot_results__service__pb2.GetRecipeRequest.SerializeToString,
+            imagegen_dot_results_dot_v1_dot_results__service__pb2.GetRecipeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFavorite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.results.v1.ResultsService/SetFavorite',
+            imagegen_dot_results_dot_v1_dot_results__service__pb2.SetFavoriteRequest.SerializeToString,
+            imagegen_dot_results_dot_v1_dot_results__service__pb2.SetFavoriteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteResult(request,
             target,
             options=(),
@@ -224,6 +341,33 @@ class ResultsService:
             '/imagegen.results.v1.ResultsService/DeleteResult',
             imagegen_dot_results_dot_v1_dot_results__service__pb2.DeleteResultRequest.SerializeToString,
             imagegen_dot_results_dot_v1_dot_results__service__pb2.DeleteResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchDeleteResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imagegen.results.v1.ResultsService/BatchDeleteResults',
+            imagegen_dot_results_dot_v1_dot_results__service__pb2.BatchDeleteResultsRequest.SerializeToString,
+            imagegen_dot_results_dot_v1_dot_results__service__pb2.BatchDeleteResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,11 +45,28 @@ class ResultsServiceStub:
     * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
     """
     ListResults: _grpc.UnaryUnaryMultiCallable[_results_service_pb2.ListResultsRequest, _results_service_pb2.ListResultsResponse]
-    """ListResults returns the caller's results, newest first, or those of some tasks, by task and index.
+    """ListResults returns the caller's results that pass every filter, newest first, or those of some
+    tasks, by task and index.
 
     Errors:
 
-    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or goes with other filters.
+    """
+    GetRecipe: _grpc.UnaryUnaryMultiCallable[_results_service_pb2.GetRecipeRequest, _results_service_pb2.GetRecipeResponse]
+    """GetRecipe returns what a result was painted from. CreateTask takes it as it is; the same engine then
+    gives the same picture.
+
+    Errors:
+
+    * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+    * `NOT_FOUND` `RECIPE_UNKNOWN`: the result is older than the keeping of recipes.
+    """
+    SetFavorite: _grpc.UnaryUnaryMultiCallable[_results_service_pb2.SetFavoriteRequest, _results_service_pb2.SetFavoriteResponse]
+    """SetFavorite marks a result as a favorite, or no longer; it may be repeated.
+
+    Errors:
+
+    * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
     """
     DeleteResult: _grpc.UnaryUnaryMultiCallable[_results_service_pb2.DeleteResultRequest, _results_service_pb2.DeleteResultResponse]
     """DeleteResult deletes a picture for good: once it returns, no read finds it.
@@ -57,6 +74,10 @@ class ResultsServiceStub:
     Errors:
 
     * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+    """
+    BatchDeleteResults: _grpc.UnaryUnaryMultiCallable[_results_service_pb2.BatchDeleteResultsRequest, _results_service_pb2.BatchDeleteResultsResponse]
+    """BatchDeleteResults deletes those of the results that are there, as DeleteResult does: all at once, or none if it
+    fails. What is not there, or belongs to somebody else, keeps no other from being deleted.
     """
     DownloadResult: _grpc.UnaryStreamMultiCallable[_results_service_pb2.DownloadResultRequest, _results_service_pb2.DownloadResultResponse]
     """DownloadResult streams the picture: the result first, then its bytes in order. Opened by the
@@ -87,11 +108,28 @@ class ResultsServiceAsyncStub(ResultsServiceStub):
     * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
     """
     ListResults: _aio.UnaryUnaryMultiCallable[_results_service_pb2.ListResultsRequest, _results_service_pb2.ListResultsResponse]  # type: ignore[assignment]
-    """ListResults returns the caller's results, newest first, or those of some tasks, by task and index.
+    """ListResults returns the caller's results that pass every filter, newest first, or those of some
+    tasks, by task and index.
 
     Errors:
 
-    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or goes with other filters.
+    """
+    GetRecipe: _aio.UnaryUnaryMultiCallable[_results_service_pb2.GetRecipeRequest, _results_service_pb2.GetRecipeResponse]  # type: ignore[assignment]
+    """GetRecipe returns what a result was painted from. CreateTask takes it as it is; the same engine then
+    gives the same picture.
+
+    Errors:
+
+    * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+    * `NOT_FOUND` `RECIPE_UNKNOWN`: the result is older than the keeping of recipes.
+    """
+    SetFavorite: _aio.UnaryUnaryMultiCallable[_results_service_pb2.SetFavoriteRequest, _results_service_pb2.SetFavoriteResponse]  # type: ignore[assignment]
+    """SetFavorite marks a result as a favorite, or no longer; it may be repeated.
+
+    Errors:
+
+    * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
     """
     DeleteResult: _aio.UnaryUnaryMultiCallable[_results_service_pb2.DeleteResultRequest, _results_service_pb2.DeleteResultResponse]  # type: ignore[assignment]
     """DeleteResult deletes a picture for good: once it returns, no read finds it.
@@ -99,6 +137,10 @@ class ResultsServiceAsyncStub(ResultsServiceStub):
     Errors:
 
     * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+    """
+    BatchDeleteResults: _aio.UnaryUnaryMultiCallable[_results_service_pb2.BatchDeleteResultsRequest, _results_service_pb2.BatchDeleteResultsResponse]  # type: ignore[assignment]
+    """BatchDeleteResults deletes those of the results that are there, as DeleteResult does: all at once, or none if it
+    fails. What is not there, or belongs to somebody else, keeps no other from being deleted.
     """
     DownloadResult: _aio.UnaryStreamMultiCallable[_results_service_pb2.DownloadResultRequest, _results_service_pb2.DownloadResultResponse]  # type: ignore[assignment]
     """DownloadResult streams the picture: the result first, then its bytes in order. Opened by the
@@ -138,11 +180,40 @@ class ResultsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_service_pb2.ListResultsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_results_service_pb2.ListResultsResponse, _abc.Awaitable[_results_service_pb2.ListResultsResponse]]:
-        """ListResults returns the caller's results, newest first, or those of some tasks, by task and index.
+        """ListResults returns the caller's results that pass every filter, newest first, or those of some
+        tasks, by task and index.
 
         Errors:
 
-        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service.
+        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the page_token was not made by this service, or goes with other filters.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRecipe(
+        self,
+        request: _results_service_pb2.GetRecipeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_results_service_pb2.GetRecipeResponse, _abc.Awaitable[_results_service_pb2.GetRecipeResponse]]:
+        """GetRecipe returns what a result was painted from. CreateTask takes it as it is; the same engine then
+        gives the same picture.
+
+        Errors:
+
+        * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+        * `NOT_FOUND` `RECIPE_UNKNOWN`: the result is older than the keeping of recipes.
+        """
+
+    @_abc_1.abstractmethod
+    def SetFavorite(
+        self,
+        request: _results_service_pb2.SetFavoriteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_results_service_pb2.SetFavoriteResponse, _abc.Awaitable[_results_service_pb2.SetFavoriteResponse]]:
+        """SetFavorite marks a result as a favorite, or no longer; it may be repeated.
+
+        Errors:
+
+        * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
         """
 
     @_abc_1.abstractmethod
@@ -156,6 +227,16 @@ class ResultsServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
 
         * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchDeleteResults(
+        self,
+        request: _results_service_pb2.BatchDeleteResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_results_service_pb2.BatchDeleteResultsResponse, _abc.Awaitable[_results_service_pb2.BatchDeleteResultsResponse]]:
+        """BatchDeleteResults deletes those of the results that are there, as DeleteResult does: all at once, or none if it
+        fails. What is not there, or belongs to somebody else, keeps no other from being deleted.
         """
 
     @_abc_1.abstractmethod
