@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import load
+from tests.bench import gallery, load
 from tests.bench.direct import Engine, Workflow
 from tests.bench.measures import Bench, Line, costs, idle, latency, memory, throughput
 from tests.bench.ours import Executor
@@ -32,12 +32,17 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=1000, help="tasks that wait meanwhile (default: 1000)")
     parser.add_argument("--seconds", type=float, default=30, help="of each load on the API (default: 30)")
     parser.add_argument("--streams", type=int, default=500, help="event streams at once (default: 500)")
-    parser.add_argument("--only", choices=("engine", "api"), help="measure one of the two halves")
+    parser.add_argument(
+        "--pictures", type=int, default=1_000_000, help="that galleries are searched in (default: a million)"
+    )
+    parser.add_argument("--only", choices=("engine", "api", "gallery"), help="measure one of the three parts")
     parser.add_argument("--model", help="take this installed model where runs of one second are measured")
     arguments = parser.parse_args()
-    if arguments.only != "api":
+    if arguments.only in (None, "engine"):
         _beside_the_engine(arguments)
-    if arguments.only != "engine":
+    if arguments.only in (None, "gallery"):
+        gallery.measure(pictures=arguments.pictures, repeats=4 * arguments.runs)
+    if arguments.only in (None, "api"):
         load.measure(
             users=arguments.users, waiting=arguments.waiting, seconds=arguments.seconds, streams=arguments.streams
         )

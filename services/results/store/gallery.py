@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from services.results import words
 from services.results.domain import Filter, OwnerId, Result, ResultId, ResultNotFound
 from services.results.store.results import READ, to_result
-from services.results.store.shelves import shelf_of, shelves_between
+from services.results.store.shelves import FIRST, LAST, between, newest_first, shelf_of, shelves_between
 from services.results.store.tables import results
 from services.runtime.ids import first_uuid7
 
@@ -26,7 +26,7 @@ def list_gallery(tx: Connection, owner_id: OwnerId, wanted: Filter, *, before: U
     search = words.Search(wanted.text, wanted.model, favorite=wanted.favorite)
     if search.is_hopeless:
         return []
-    query = page.on(shelves_between(tx, *page.bounds(results)), search) if search else page.of(results)
+    query = page.on(shelves_between(tx, owner_id, *page.ids), search) if search else page.of(results)
     return [to_result(row) for row in tx.execute(query).mappings()]
 
 
@@ -51,26 +51,25 @@ class _Page:
     before: UUID | None
     limit: int
 
+    @property
+    def ids(self) -> tuple[UUID, UUID]:
+        """Of the pictures in question: from the one on and before the other, wide enough for every clock."""
+        first, before = FIRST, self.before or LAST
+        if self.wanted.created_from is not None:
+            first = first_uuid7(self.wanted.created_from.timestamp() - SKEW_SECONDS)
+        if self.wanted.created_before is not None:
+            before = min(before, first_uuid7(self.wanted.created_before.timestamp() + SKEW_SECONDS))
+        return first, before
+
     def of(self, source: sa.FromClause) -> sa.Select[Any]:
         """The page, if the source has nothing but what is searched for."""
-        conditions = self.bounds(source)
+        conditions = [between(source, self.owner_id, *self.ids)]
         if self.wanted.created_from is not None:
             conditions.append(source.c.created_at >= self.wanted.created_from)
         if self.wanted.created_before is not None:
             conditions.append(source.c.created_at < self.wanted.created_before)
         columns = [source.c[column.name] for column in READ]
-        return sa.select(*columns).where(*conditions).order_by(source.c.id.desc()).limit(self.limit)
-
-    def bounds(self, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:
-        """Where in the index by owner and id to begin and to end, wide enough for every clock."""
-        bounds: list[sa.ColumnElement[bool]] = [source.c.owner_id == self.owner_id]
-        if self.before is not None:
-            bounds.append(source.c.id < self.before)
-        if self.wanted.created_from is not None:
-            bounds.append(source.c.id >= first_uuid7(self.wanted.created_from.timestamp() - SKEW_SECONDS))
-        if self.wanted.created_before is not None:
-            bounds.append(source.c.id < first_uuid7(self.wanted.created_before.timestamp() + SKEW_SECONDS))
-        return bounds
+        return sa.select(*columns).where(*conditions).order_by(*newest_first(source)).limit(self.limit)
 
     def on(self, shelves: Sequence[int], search: words.Search) -> sa.Select[Any]:
         """The page of what is searched for: a page of one shelf after another, until there are enough."""

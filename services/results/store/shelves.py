@@ -9,6 +9,7 @@ Pictures that are deleted leave gaps; they do not move the others.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -24,21 +25,39 @@ def shelf_of(ordinal: int) -> int:
     return ordinal // SHELF
 
 
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+
+
+def between(source: sa.FromClause, owner_id: OwnerId, first: UUID, before: UUID) -> sa.ColumnElement[bool]:
+    """An owner's results, from one id on and before another.
+
+    One range of the index by owner and id, to be read in its order (`newest_first`): told of an owner and an order by
+    id alone, the planner may take the index by id, and look for somebody's old pictures among everybody's new ones.
+    """
+    place = sa.tuple_(source.c.owner_id, source.c.id)
+    return sa.and_(place >= sa.tuple_(owner_id, first), place < sa.tuple_(owner_id, before))
+
+
+def newest_first(source: sa.FromClause) -> tuple[sa.ColumnElement[object], sa.ColumnElement[object]]:
+    return source.c.owner_id.desc(), source.c.id.desc()
+
+
 def next_ordinal(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> int:
     """For a new result of an owner who is locked: never less than that of an older id, nor more than of a newer one.
 
     Ids are made before the bytes are written, so that one may come behind its time; it then shares its ordinal.
     """
-    mine = sa.select(results.c.ordinal).where(results.c.owner_id == owner_id)
-    later = mine.where(results.c.id > result_id).order_by(results.c.id).limit(1)
-    newest = mine.order_by(results.c.id.desc()).limit(1)
+    ordinal = sa.select(results.c.ordinal).limit(1)
+    later = ordinal.where(between(results, owner_id, result_id, LAST)).order_by(results.c.owner_id, results.c.id)
+    newest = ordinal.where(between(results, owner_id, FIRST, LAST)).order_by(*newest_first(results))
     row = tx.execute(sa.select(later.scalar_subquery(), newest.scalar_subquery() + 1)).one()
     return next((ordinal for ordinal in row if ordinal is not None), 0)
 
 
-def shelves_between(tx: Connection, *conditions: sa.ColumnElement[bool]) -> Sequence[int]:
-    """Those where the results stand that pass the conditions, which bound ids, newest first."""
-    some = sa.select(results.c.ordinal).where(*conditions).limit(1)
-    ends = [some.order_by(order).scalar_subquery() for order in (results.c.id.desc(), results.c.id)]
-    newest, oldest = tx.execute(sa.select(*ends)).one()
-    return [] if newest is None else range(shelf_of(newest), shelf_of(oldest) - 1, -1)
+def shelves_between(tx: Connection, owner_id: OwnerId, first: UUID, before: UUID) -> Sequence[int]:
+    """Where the owner's results from one id on and before another stand, newest first."""
+    some = sa.select(results.c.ordinal).where(between(results, owner_id, first, before)).limit(1)
+    newest = some.order_by(*newest_first(results)).scalar_subquery()
+    oldest = some.order_by(results.c.owner_id, results.c.id).scalar_subquery()
+    ends = tx.execute(sa.select(newest, oldest)).one()
+    return [] if ends[0] is None else range(shelf_of(ends[0]), shelf_of(ends[1]) - 1, -1)
