@@ -9,10 +9,12 @@ from fastapi import Depends, FastAPI
 from gateway import (
     admin,
     api_keys,
+    archive,
     auth,
     errors,
     events,
     export,
+    gallery,
     generation,
     health,
     keys,
@@ -74,7 +76,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     )
     for module in (
         *(auth, sessions, api_keys, export),
-        *(generation, events, models, results, openai, admin),
+        *(generation, events, models, gallery, archive, results, openai, admin),
         *(keys, health, page, problem_pages),
     ):
         app.include_router(module.router)

@@ -8,39 +8,32 @@ file for a whole one.
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from stat import S_IFREG
 from tempfile import TemporaryFile
-from typing import IO, Any, Self
+from typing import IO
 
-import grpc
 from fastapi import APIRouter
 from fastapi.responses import Response
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import result_pb2
 from imagegen.results.v1 import results_service_pb2 as results
-from stream_zip import ZIP_64, ZIP_AUTO, AsyncMemberFile, async_stream_zip
+from stream_zip import AsyncMemberFile, async_stream_zip
 
 from gateway.api_keys import ApiKey
 from gateway.auth import User
 from gateway.bodies import Answer
 from gateway.clients import Calls, CallsDependency
 from gateway.problems import SIGNED_IN, problems
-from gateway.results import DOWNLOAD_SECONDS
 from gateway.security import signed_in
 from gateway.sessions import Session
 from gateway.streams import RelayedResponse
 from gateway.tasks import Task
-from services.runtime.errors import reason_of
+from gateway.zipped import MEDIA_TYPE, PictureFile, member, picture_members, pretty, whole
 from services.runtime.protos import from_timestamp
 
 PAGE = 100
 """As many as one call lists."""
-
-GONE = {"RESULT_NOT_FOUND", "PICTURE_LOST"}
-"""Why a picture that was listed may be missing: it was deleted since, or the store has lost it."""
 
 router = APIRouter(prefix="/api/v1/auth/me", tags=["auth"], dependencies=[signed_in])
 
@@ -50,7 +43,7 @@ router = APIRouter(prefix="/api/v1/auth/me", tags=["auth"], dependencies=[signed
     response_class=Response,
     responses={
         200: {
-            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
             "description": "The account, its sessions, keys, tasks and results as JSON, and every picture.",
             "headers": {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}},
         },
@@ -64,15 +57,15 @@ async def export_me(calls: CallsDependency) -> Response:
     keys = (await calls.unary(calls.auth.ListApiKeys, auth.ListApiKeysRequest())).api_keys
     now = datetime.now(UTC)
     account = [
-        ("account.json", _pretty(User.from_proto(user).model_dump(mode="json"))),
-        ("sessions.json", _pretty([Session.from_proto(session).model_dump(mode="json") for session in sessions])),
-        ("api_keys.json", _pretty([ApiKey.from_proto(key).model_dump(mode="json") for key in keys])),
+        ("account.json", pretty(User.from_proto(user).model_dump(mode="json"))),
+        ("sessions.json", pretty([Session.from_proto(session).model_dump(mode="json") for session in sessions])),
+        ("api_keys.json", pretty([ApiKey.from_proto(key).model_dump(mode="json") for key in keys])),
     ]
     kept = TemporaryFile("w+")  # noqa: SIM115 - closed with the response
     return RelayedResponse(
         kept.close,
         async_stream_zip(_members(calls, account, now, kept)),
-        media_type="application/zip",
+        media_type=MEDIA_TYPE,
         headers={"Content-Disposition": f'attachment; filename="imagegen-export-{now:%Y-%m-%d}.zip"'},
     )
 
@@ -80,67 +73,32 @@ async def export_me(calls: CallsDependency) -> Response:
 async def _members(
     calls: Calls, account: Sequence[tuple[str, bytes]], now: datetime, kept: IO[str]
 ) -> AsyncIterator[AsyncMemberFile]:
-    def member(name: str, content: AsyncIterator[bytes]) -> AsyncMemberFile:
-        return name, now, S_IFREG | 0o600, ZIP_64, content
-
     for name, content in account:
-        yield member(name, _whole(content))
-    yield member("tasks.json", _array(_tasks(calls)))
-    missing: list[dict[str, str]] = []
-    yield member("results.json", _array(_results(calls, kept)))
-    for picture in _Picture.read_all(kept):
-        call = calls.results.DownloadResult(
-            results.DownloadResultRequest(result_id=picture.result_id, link=picture.link),
-            timeout=DOWNLOAD_SECONDS,
-            metadata=calls.anonymous_metadata,
-        )
-        parts = aiter(call)
-        try:
-            await anext(parts)  # the result, before its bytes
-        except grpc.aio.AioRpcError as error:
-            if reason_of(error) not in GONE:
-                raise
-            missing.append({"file": picture.file, "reason": reason_of(error).lower()})
-            continue
-        # A PNG does not get any smaller.
-        yield (
-            picture.file,
-            picture.created_at,
-            S_IFREG | 0o600,
-            ZIP_AUTO(picture.size_bytes, level=0),
-            _chunks(parts),
-        )
-    if missing:
-        yield member("missing.json", _whole(_pretty(missing)))
+        yield member(name, now, whole(content))
+    yield member("tasks.json", now, _array(_tasks(calls)))
+    yield member("results.json", now, _array(_results(calls, kept)))
+    async for picture in picture_members(calls, _noted(kept), now):
+        yield picture
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A line of the temporary file."""
+def _picture(result: result_pb2.Result) -> PictureFile:
+    created_at = from_timestamp(result.create_time)
+    file = f"pictures/{created_at:%Y%m%dT%H%M%SZ}-{result.task_id}-{result.index}.png"
+    return PictureFile(result.id, file, created_at, result.size_bytes, result.image_link)
 
-    result_id: str
-    file: str
-    created_at: datetime
-    size_bytes: int
-    link: result_pb2.ImageLink
 
-    @classmethod
-    def of(cls, result: result_pb2.Result) -> Self:
-        created_at = from_timestamp(result.create_time)
-        file = f"pictures/{created_at:%Y%m%dT%H%M%SZ}-{result.task_id}-{result.index}.png"
-        return cls(result.id, file, created_at, result.size_bytes, result.image_link)
+def _note(picture: PictureFile, kept: IO[str]) -> None:
+    """As a line of the temporary file."""
+    fields = picture.result_id, picture.file, picture.created_at.isoformat(), picture.size_bytes
+    kept.write(json.dumps([*fields, picture.link.expires, picture.link.signature]) + "\n")
 
-    def write(self, kept: IO[str]) -> None:
-        fields = self.result_id, self.file, self.created_at.isoformat(), self.size_bytes
-        kept.write(json.dumps([*fields, self.link.expires, self.link.signature]) + "\n")
 
-    @classmethod
-    def read_all(cls, kept: IO[str]) -> Iterator[Self]:
-        kept.seek(0)
-        for line in kept:
-            result_id, file, created_at, size_bytes, expires, signature = json.loads(line)
-            link = result_pb2.ImageLink(expires=expires, signature=signature)
-            yield cls(result_id, file, datetime.fromisoformat(created_at), size_bytes, link)
+def _noted(kept: IO[str]) -> Iterator[PictureFile]:
+    kept.seek(0)
+    for line in kept:
+        result_id, file, created_at, size_bytes, expires, signature = json.loads(line)
+        link = result_pb2.ImageLink(expires=expires, signature=signature)
+        yield PictureFile(result_id, file, datetime.fromisoformat(created_at), size_bytes, link)
 
 
 class _Result(Answer):
@@ -175,8 +133,8 @@ async def _results(calls: Calls, kept: IO[str]) -> AsyncIterator[str]:
         request = results.ListResultsRequest(page_size=PAGE, page_token=token)
         page = await calls.unary(calls.results.ListResults, request)
         for result in page.results:
-            picture = _Picture.of(result)
-            picture.write(kept)
+            picture = _picture(result)
+            _note(picture, kept)
             shown = _Result(
                 id=result.id,
                 task_id=result.task_id,
@@ -194,11 +152,6 @@ async def _results(calls: Calls, kept: IO[str]) -> AsyncIterator[str]:
             return
 
 
-async def _chunks(parts: AsyncIterator[results.DownloadResultResponse]) -> AsyncIterator[bytes]:
-    async for part in parts:
-        yield part.chunk
-
-
 async def _array(items: AsyncIterator[str]) -> AsyncIterator[bytes]:
     """A JSON array, item by item."""
     before = "[\n"
@@ -206,11 +159,3 @@ async def _array(items: AsyncIterator[str]) -> AsyncIterator[bytes]:
         yield f"{before}{item}".encode()
         before = ",\n"
     yield b"\n]\n" if before != "[\n" else b"[]\n"
-
-
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
-    yield content
-
-
-def _pretty(content: Any) -> bytes:
-    return json.dumps(content, ensure_ascii=False, indent=2).encode()

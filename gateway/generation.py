@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,6 +14,7 @@ from gateway.clients import Calls, CallsDependency
 from gateway.conditional import etag_of, has
 from gateway.idempotency import REPLAYED, IdempotencyKey, replayed
 from gateway.origins import Origin
+from gateway.paging import LINK, Cursor, next_cursor
 from gateway.problems import SIGNED_IN, WITH_BODY, problems
 from gateway.security import signed_in
 from gateway.tasks import Eta, Status, Task, with_results
@@ -219,14 +219,7 @@ async def cancel_task(task_id: UUID, calls: CallsDependency, origin: Origin) -> 
 
 @router.get(
     "/history",
-    responses={
-        200: {
-            "headers": {
-                "Link": {"description": 'The next page, `rel="next"` (RFC 8288).', "schema": {"type": "string"}}
-            }
-        },
-        **problems(*SIGNED_IN, "invalid_field", "invalid_cursor"),
-    },
+    responses={200: {"headers": LINK}, **problems(*SIGNED_IN, "invalid_field", "invalid_cursor")},
 )
 async def history(
     *,
@@ -235,9 +228,7 @@ async def history(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=100, description="Tasks on a page.")] = 20,
-    cursor: Annotated[
-        NoNul, Query(max_length=256, description="`next_cursor` of the page before; goes with the same filters.")
-    ] = "",
+    cursor: Cursor = "",
     status: Annotated[
         list[Status], Query(max_length=5, description="Only tasks in this state; may be given several times.")
     ] = [],  # noqa: B006 - FastAPI copies it
@@ -260,11 +251,7 @@ async def history(
         ),
     )
     tasks = await with_results(calls, origin, answer.tasks)
-    if answer.next_page_token:
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        query = urlencode([*kept, ("cursor", answer.next_page_token)])
-        response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
-    return History(tasks=tasks, next_cursor=answer.next_page_token or None)
+    return History(tasks=tasks, next_cursor=next_cursor(request, response, answer.next_page_token))
 
 
 @router.get("/suggestions", responses=problems(*SIGNED_IN, "invalid_field"))

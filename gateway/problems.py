@@ -35,6 +35,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "wrong_password": (403, "The password is not the account's."),
     "api_key_not_found": (404, "No such API key, or it belongs to somebody else."),
     "not_found": (404, "There is nothing here."),
+    "recipe_unknown": (404, "Nobody noted what this picture was painted from."),
     "result_not_found": (404, "No such result, or it belongs to somebody else."),
     "session_not_found": (404, "No such session, or it belongs to somebody else."),
     "task_not_found": (404, "No such task, or it belongs to somebody else."),

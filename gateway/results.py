@@ -1,4 +1,4 @@
-"""Pictures: what is known of them, their bytes, their deletion."""
+"""Results: how one is shown, and the bytes of its picture."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,7 +13,6 @@ from imagegen.results.v1 import results_service_pb2 as results
 from gateway.bodies import Answer, Int64
 from gateway.clients import CallsDependency
 from gateway.conditional import has
-from gateway.origins import Origin
 from gateway.problems import SIGNED_IN, problems
 from gateway.security import ALSO_ANONYMOUS, signed_in
 from gateway.streams import RelayedResponse
@@ -57,24 +56,6 @@ class Result(Answer):
             media_type=result.media_type,
             created_at=from_timestamp(result.create_time),
         )
-
-
-@router.get("/{result_id}", dependencies=[signed_in], responses=problems(*SIGNED_IN, "result_not_found"))
-async def get_result(result_id: UUID, calls: CallsDependency, origin: Origin) -> Result:
-    """One of the caller's pictures."""
-    answer = await calls.unary(calls.results.GetResult, results.GetResultRequest(result_id=str(result_id)))
-    return Result.from_proto(answer.result, origin)
-
-
-@router.delete(
-    "/{result_id}",
-    status_code=204,
-    dependencies=[signed_in],
-    responses=problems(*SIGNED_IN, "result_not_found"),
-)
-async def delete_result(result_id: UUID, calls: CallsDependency) -> None:
-    """Delete a picture for good."""
-    await calls.unary(calls.results.DeleteResult, results.DeleteResultRequest(result_id=str(result_id)))
 
 
 @router.get(

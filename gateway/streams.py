@@ -11,11 +11,13 @@ log = structlog.get_logger()
 
 
 class RelayedResponse(StreamingResponse):
-    """`release` is called when the response ends, however: the client left, the server stops, the last byte is sent."""
+    """`release` (None: there is nothing) is called when the response ends, however: the client left, the server stops,
+    the last byte is sent.
+    """
 
     def __init__(
         self,
-        release: Callable[[], object],
+        release: Callable[[], object] | None,
         content: AsyncIterable[bytes],
         *,
         media_type: str,
@@ -31,4 +33,5 @@ class RelayedResponse(StreamingResponse):
             # Too late for a problem: the server cuts the connection of an unfinished response, and the client knows.
             log.warning("a response broke off", code=error.code().name)
         finally:
-            self._release()
+            if self._release is not None:
+                self._release()

@@ -119,6 +119,16 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         ("There is nothing at this address.", "Check the path; /docs lists every one."),
         ("此地址没有任何内容。", "请检查路径；/docs 列出了所有路径。"),
     ),
+    "recipe_unknown": _said(
+        (
+            "The picture is from before it was noted what pictures are painted from.",
+            "Look for its task in the history: as long as that is kept, it has the prompt and the parameters.",
+        ),
+        (
+            "该图片生成时尚未记录其提示词和参数。",
+            "请在历史记录中查找对应的任务：只要任务还在，其中就有提示词和参数。",
+        ),
+    ),
     "result_not_found": _with(
         "There is no such picture, it was deleted, or it belongs to somebody else.",
         "没有这张图片，它已被删除，或它属于他人。",

@@ -42,6 +42,11 @@ class Gallery:
         with self._database.transaction() as tx:
             return store.list_of_tasks(tx, owner_id, task_ids)
 
+    def list_some(self, owner_id: OwnerId, result_ids: Sequence[ResultId]) -> list[Result]:
+        """Those that are there, newest first."""
+        with self._database.transaction() as tx:
+            return store.list_some(tx, owner_id, result_ids)
+
     def set_favorite(self, owner_id: OwnerId, result_id: ResultId, *, favorite: bool) -> None:
         """Raises ResultNotFound."""
         with self._database.transaction() as tx:

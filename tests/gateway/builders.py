@@ -75,6 +75,8 @@ def a_result(**fields: Any) -> result_pb2.Result:
         "media_type": "image/png",
         "create_time": NOON,
         "image_link": result_pb2.ImageLink(expires=1_780_318_800, signature="c2ln_-8"),
+        "model": "sdxl",
+        "prompt": "a lighthouse",
     }
     return result_pb2.Result(**given | fields)
 

@@ -104,8 +104,8 @@ def test_a_picture_that_is_gone_is_named_and_the_rest_is_there(client, person):
         files = {one["id"]: one["file"] for one in json.loads(archive.read("results.json"))}
         assert archive.read(files[there]) == b"png"
         assert json.loads(archive.read("missing.json")) == [
-            {"file": files[deleted], "reason": "result_not_found"},
-            {"file": files[lost], "reason": "picture_lost"},
+            {"id": deleted, "file": files[deleted], "reason": "result_not_found"},
+            {"id": lost, "file": files[lost], "reason": "picture_lost"},
         ]
 
 

@@ -36,6 +36,9 @@ def test_a_result_is_shown_with_a_signed_url(client, behind):
         "sha256": "ab" * 32,
         "media_type": "image/png",
         "created_at": NOON_TEXT,
+        "model": "sdxl",
+        "prompt": "a lighthouse",
+        "favorite": False,
     }
 
 

@@ -32,6 +32,10 @@ class ResultsServicer(results_service_pb2_grpc.ResultsServiceServicer):
     def ListResults(
         self, request: results_service_pb2.ListResultsRequest, context: Any
     ) -> results_service_pb2.ListResultsResponse:
+        if request.result_ids:
+            result_ids = [ResultId(UUID(result_id)) for result_id in request.result_ids]
+            found = self._gallery.list_some(_owner(), result_ids)
+            return results_service_pb2.ListResultsResponse(results=[self._shown(result) for result in found])
         if request.task_ids:
             task_ids = [TaskId(UUID(task_id)) for task_id in request.task_ids]
             found = self._gallery.list_of_tasks(_owner(), task_ids)

@@ -65,8 +65,9 @@ def list_of_tasks(tx: Connection, owner_id: OwnerId, task_ids: Collection[TaskId
 
 
 def list_some(tx: Connection, owner_id: OwnerId, result_ids: Collection[ResultId]) -> list[Result]:
-    """Those that are there."""
+    """Those that are there, newest first."""
     found = sa.select(*READ).where(results.c.owner_id == owner_id, results.c.id.in_(result_ids))
+    found = found.order_by(results.c.id.desc())
     return [to_result(row) for row in tx.execute(found).mappings()]
 
 

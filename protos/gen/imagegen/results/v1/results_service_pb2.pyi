@@ -68,6 +68,7 @@ class ListResultsRequest(_message.Message):
     TASK_IDS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RESULT_IDS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     FAVORITE_FIELD_NUMBER: _builtins.int
     CREATED_FROM_FIELD_NUMBER: _builtins.int
@@ -90,6 +91,10 @@ class ListResultsRequest(_message.Message):
         """Only the results of these tasks, all on one page, whatever else is asked for. Empty: all of the caller's."""
 
     @_builtins.property
+    def result_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these results, as far as they are there, all on one page, whatever else is asked for."""
+
+    @_builtins.property
     def created_from(self) -> _timestamp_pb2.Timestamp:
         """Only results made at this moment or later."""
 
@@ -103,6 +108,7 @@ class ListResultsRequest(_message.Message):
         task_ids: _abc.Iterable[_builtins.str] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        result_ids: _abc.Iterable[_builtins.str] | None = ...,
         model: _builtins.str = ...,
         favorite: _builtins.bool | None = ...,
         created_from: _timestamp_pb2.Timestamp | None = ...,
@@ -111,7 +117,7 @@ class ListResultsRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_favorite", b"_favorite", "created_before", b"created_before", "created_from", b"created_from", "favorite", b"favorite"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_favorite", b"_favorite", "created_before", b"created_before", "created_from", b"created_from", "favorite", b"favorite", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "task_ids", b"task_ids", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_favorite", b"_favorite", "created_before", b"created_before", "created_from", b"created_from", "favorite", b"favorite", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "result_ids", b"result_ids", "task_ids", b"task_ids", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__favorite: _TypeAlias = _typing.Literal["favorite"]  # noqa: Y015
     _WhichOneofArgType__favorite: _TypeAlias = _typing.Literal["_favorite", b"_favorite"]  # noqa: Y015

@@ -95,7 +95,7 @@ class ResultsServiceServicer:
 
     def ListResults(self, request, context):
         """ListResults returns the caller's results that pass every filter, newest first, or those of some
-        tasks, by task and index.
+        tasks, by task and index, or those of some ids, newest first.
 
         Errors:
 

@@ -46,7 +46,7 @@ class ResultsServiceStub:
     """
     ListResults: _grpc.UnaryUnaryMultiCallable[_results_service_pb2.ListResultsRequest, _results_service_pb2.ListResultsResponse]
     """ListResults returns the caller's results that pass every filter, newest first, or those of some
-    tasks, by task and index.
+    tasks, by task and index, or those of some ids, newest first.
 
     Errors:
 
@@ -109,7 +109,7 @@ class ResultsServiceAsyncStub(ResultsServiceStub):
     """
     ListResults: _aio.UnaryUnaryMultiCallable[_results_service_pb2.ListResultsRequest, _results_service_pb2.ListResultsResponse]  # type: ignore[assignment]
     """ListResults returns the caller's results that pass every filter, newest first, or those of some
-    tasks, by task and index.
+    tasks, by task and index, or those of some ids, newest first.
 
     Errors:
 
@@ -181,7 +181,7 @@ class ResultsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_results_service_pb2.ListResultsResponse, _abc.Awaitable[_results_service_pb2.ListResultsResponse]]:
         """ListResults returns the caller's results that pass every filter, newest first, or those of some
-        tasks, by task and index.
+        tasks, by task and index, or those of some ids, newest first.
 
         Errors:
 
