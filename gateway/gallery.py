@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from imagegen.results.v1 import recipe_pb2, result_pb2
 from imagegen.results.v1 import results_service_pb2 as results
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gateway.bodies import Answer, Body, Moment, NoNul
 from gateway.clients import CallsDependency
@@ -50,7 +50,7 @@ class Gallery(Answer):
     """Asks for the next page; null on the last."""
 
 
-class Recipe(Answer):
+class ResultRecipe(Answer):
     """What a picture was painted from. All but `index` and `engine` is what `/generation/generate` takes; the same
     engine then gives the same picture, at the same index.
     """
@@ -88,6 +88,12 @@ class Recipe(Answer):
 
 
 class Selection(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"ids": ["01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21", "01981f60-1b52-7f0e-8c11-90a7be64d3f8"]}]
+        }
+    )
+
     ids: Ids
 
 
@@ -166,10 +172,10 @@ async def get_result(result_id: UUID, calls: CallsDependency, origin: Origin) ->
 
 
 @router.get("/{result_id}/recipe", responses=problems(*SIGNED_IN, "result_not_found", "recipe_unknown"))
-async def get_recipe(result_id: UUID, calls: CallsDependency) -> Recipe:
+async def get_recipe(result_id: UUID, calls: CallsDependency) -> ResultRecipe:
     """What a picture was painted from: enough to paint it again."""
     answer = await calls.unary(calls.results.GetRecipe, results.GetRecipeRequest(result_id=str(result_id)))
-    return Recipe.from_proto(answer.recipe, answer.index)
+    return ResultRecipe.from_proto(answer.recipe, answer.index)
 
 
 @router.put("/{result_id}/favorite", status_code=204, responses=problems(*SIGNED_IN, "result_not_found"))

@@ -1,6 +1,7 @@
 """The main job as a client does it, through Envoy."""
 
 import json
+import zipfile
 from io import BytesIO
 from uuid import uuid4
 
@@ -101,6 +102,32 @@ def test_a_seed_that_repeats_paints_the_same_picture(person):
     tasks = [person.generate("snowy mountains", seed=seed) for seed in (7, 7, 8)]
     pictures = [person.ended(task["id"])["results"][0]["sha256"] for task in tasks]
     assert pictures[0] == pictures[1] != pictures[2]
+
+
+def test_a_picture_is_found_by_its_words_and_painted_again_from_its_recipe(person):
+    task = person.ended(person.generate("雨后的江南古镇 at dusk", count=2, steps=3, negative_prompt="模糊")["id"])
+    (newer, older) = person.http.get("/api/v1/results", params={"q": "古镇 dusk", "limit": 5}).json()["results"]
+    assert {newer["id"], older["id"]} == {result["id"] for result in task["results"]}
+    assert person.http.get("/api/v1/results", params={"q": "江镇"}).json()["results"] == []
+
+    recipe = person.http.get(f"/api/v1/results/{older['id']}/recipe").json()
+    index, engine = recipe.pop("index"), recipe.pop("engine")
+    assert engine
+    answer = person.http.post("/api/v1/generation/generate", json=recipe)
+    assert answer.status_code == 202, answer.text
+    again = person.ended(answer.json()["id"])["results"][index]
+    assert (again["sha256"], again["index"]) == (older["sha256"], older["index"])
+
+    assert person.http.put(f"/api/v1/results/{older['id']}/favorite").status_code == 204
+    favorites = person.http.get("/api/v1/results", params={"favorite": "true", "q": "江南"}).json()["results"]
+    assert [result["id"] for result in favorites] == [older["id"]]
+    zipped = person.http.post("/api/v1/results/archive", json={"ids": [older["id"], again["id"]]})
+    with zipfile.ZipFile(BytesIO(zipped.content)) as archive:
+        first, second = (archive.read(name) for name in archive.namelist())
+    assert first == second == person.picture(older)
+    deleted = person.http.post("/api/v1/results/delete", json={"ids": [older["id"], task["id"]]}).json()["results"]
+    assert [one["outcome"] for one in deleted] == ["deleted", "not_found"]
+    assert older["id"] not in {result["id"] for result in person.task(task["id"])["results"]}
 
 
 def test_a_running_task_can_be_canceled(person):

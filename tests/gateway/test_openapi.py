@@ -40,8 +40,13 @@ PATHS = {
     "/api/v1/generation/tasks/{task_id}/cancel": {"post"},
     "/api/v1/generation/tasks/{task_id}/events": {"get"},
     "/api/v1/models": {"get"},
+    "/api/v1/results": {"get"},
+    "/api/v1/results/archive": {"post"},
+    "/api/v1/results/delete": {"post"},
     "/api/v1/results/{result_id}": {"get", "delete"},
+    "/api/v1/results/{result_id}/favorite": {"put", "delete"},
     "/api/v1/results/{result_id}/image": {"get"},
+    "/api/v1/results/{result_id}/recipe": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},
 }
@@ -91,10 +96,11 @@ def test_every_body_has_an_example_that_its_route_would_take(document):
     from gateway.admin import OwnerChanges
     from gateway.api_keys import ApiKeyRequest
     from gateway.auth import Changes, Credentials, NewPassword, Password, RefreshToken, Registration
+    from gateway.gallery import Selection
     from gateway.generation import Recipe
 
     accounts = (Changes, Credentials, NewPassword, Password, RefreshToken, Registration, ApiKeyRequest)
-    models = {model.__name__: model for model in (*accounts, Recipe, OwnerChanges)}
+    models = {model.__name__: model for model in (*accounts, Recipe, OwnerChanges, Selection)}
     seen = set()
     for _, operation in operations(document):
         for reference in references(operation.get("requestBody", {})):

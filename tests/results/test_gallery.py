@@ -141,6 +141,19 @@ def test_a_search_goes_on_where_it_was_when_its_last_result_is_deleted(world, pa
     assert [result.prompt for result in rest] == ["fox 1", "fox 0"]
 
 
+def test_some_are_listed_by_their_ids_as_far_as_they_are_there(world, painted):
+    owner = painted("fox 0", "fox 1", "fox 2")
+    two, _, zero = (result.id for result in world.listed(owner).results)
+    (foreign,) = (result.id for result in world.listed(painted("a wolf")).results)
+
+    page = world.listed(owner, result_ids=[zero, str(uuid4()), foreign, two], page_size=1, text="wolf")
+    assert ([result.id for result in page.results], page.next_page_token) == ([two, zero], "")
+    for ids, field in (([str(uuid4())] * 101, "result_ids"), (["7"], "result_ids[0]")):
+        with pytest.raises(grpc.RpcError) as caught:
+            world.listed(owner, result_ids=ids)
+        assert refusal(caught) == Refusal("INVALID_ARGUMENT", "INVALID_FIELD", (field,))
+
+
 def test_a_page_token_goes_with_its_filters(world, painted):
     owner = painted("fox 0", "fox 1")
     token = world.listed(owner, page_size=1, text="fox").next_page_token

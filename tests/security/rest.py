@@ -116,6 +116,29 @@ ROWS: Mapping[str, Row] = {
     "DELETE /api/v1/results/{result_id}": Row(
         PERSON, lambda owner: Request(f"/api/v1/results/{owner.doomed['id']}"), "generate", "result_not_found"
     ),
+    "GET /api/v1/results": Row(PERSON, lambda owner: Request("/api/v1/results"), "read"),
+    "GET /api/v1/results/{result_id}/recipe": Row(
+        PERSON, lambda owner: Request(f"/api/v1/results/{owner.result['id']}/recipe"), "read", "result_not_found"
+    ),
+    **{
+        f"{verb} /api/v1/results/{{result_id}}/favorite": Row(
+            PERSON,
+            lambda owner: Request(f"/api/v1/results/{owner.result['id']}/favorite"),
+            "generate",
+            "result_not_found",
+        )
+        for verb in ("PUT", "DELETE")
+    },
+    # The answer names the ids that it was sent: another's picture would look like a leak. The RPC is tried with one.
+    "POST /api/v1/results/delete": Row(
+        PERSON, lambda owner: Request("/api/v1/results/delete", {"ids": [str(uuid4())]}), "generate"
+    ),
+    "POST /api/v1/results/archive": Row(
+        PERSON,
+        lambda owner: Request("/api/v1/results/archive", {"ids": [owner.result["id"]]}),
+        "read",
+        "result_not_found",
+    ),
     # Operators.
     f"GET {ADMIN}/workers": Row(OPERATOR, lambda owner: Request(f"{ADMIN}/workers"), "admin"),
     f"POST {ADMIN}/workers/{{engine_id}}/drain": Row(

@@ -173,6 +173,18 @@ _RESULTS = {
         "generate",
         "result_not_found",
     ),
+    "GetRecipe": Row(
+        PERSON, lambda owner: results.GetRecipeRequest(result_id=owner.result["id"]), "read", "result_not_found"
+    ),
+    "SetFavorite": Row(
+        PERSON,
+        lambda owner: results.SetFavoriteRequest(result_id=owner.result["id"], favorite=True),
+        "generate",
+        "result_not_found",
+    ),
+    "BatchDeleteResults": Row(
+        PERSON, lambda owner: results.BatchDeleteResultsRequest(result_ids=[owner.doomed["id"]]), "generate"
+    ),
     "DownloadResult": Row(
         PERSON, lambda owner: results.DownloadResultRequest(result_id=owner.result["id"]), "read", "result_not_found"
     ),
