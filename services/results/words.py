@@ -5,8 +5,10 @@ Text is compared after Unicode's NFKC and case folding. It falls apart into two 
 - a *word* of letters, digits and their marks, as most scripts write them: one term. A search for a word of three
   characters or more finds the words that begin so: "light" finds "lighthouse";
 - a *run* of a script that puts no spaces between words (Chinese, Japanese, Korean, Thai, …), or of symbols such as
-  emoji: one term for each two neighbours, and one for the last character. A search for two or more characters finds
-  the runs that have exactly these side by side; one for a single character, the runs that have it anywhere.
+  emoji: one term for each of its characters, with the two that follow it. One character or two are looked for as the
+  beginning of a term, three as a whole one, and more as terms that follow one another; so a search finds the runs that
+  have exactly its characters side by side. (Terms of two would do for that, but three characters whose pairs are in
+  many prompts, and hardly ever together, would mean looking at all of those.)
 
 All pieces of a search have to be found, in any order. What is neither (punctuation, spaces) only divides.
 
@@ -28,6 +30,9 @@ MIN_PREFIX = 3
 """Shorter words are found whole: half of a vocabulary begins with the same few letters."""
 MAX_WORD = 64
 """Characters of a word that count. Nobody types more to find a picture, and the index takes no term of 2 KiB."""
+
+RUN_TERM = 3
+"""Characters of a run in one term."""
 
 _SOLID = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -58,17 +63,17 @@ def mark(owner_id: UUID, shelf: int) -> str:
 def vector(of: str, prompt: str, model: str, *, favorite: bool) -> str:
     """The terms of a picture on the shelf with this mark, as PostgreSQL reads a tsvector."""
     words: dict[str, None] = {}
-    neighbours: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for at, piece, is_solid in _pieces(prompt):
         if not is_solid:
             words[piece[:MAX_WORD]] = None
             continue
-        for place, pair in enumerate((*pairwise(piece), piece[-1:]), at):
-            neighbours.setdefault("".join(pair), []).append(place)
+        for place in range(len(piece)):
+            places.setdefault(piece[place : place + RUN_TERM], []).append(at + place)
     if model:
         words[_MODEL + model] = None
     words[_FAVORITE[favorite]] = None
-    placed = (f"{_quoted(of + pair)}:{','.join(map(str, places))}" for pair, places in neighbours.items())
+    placed = (f"{_quoted(of + term)}:{','.join(map(str, at))}" for term, at in places.items())
     return " ".join([*(_quoted(of + word) for word in words), *placed])
 
 
@@ -82,9 +87,7 @@ class Search:
 
     def __init__(self, text: str, model: str, *, favorite: bool | None) -> None:
         pieces = {(piece, is_solid) for _, piece, is_solid in _pieces(text)}
-        parts = [
-            _phrase(piece) if is_solid and len(piece) > 1 else _word(piece, is_solid) for piece, is_solid in pieces
-        ]
+        parts = [_phrase(piece) if is_solid else _word(piece) for piece, is_solid in pieces]
         self.is_hopeless = bool(text) and not pieces
         """The text has nothing that could be found."""
         if model:
@@ -114,15 +117,19 @@ class _Term:
         return f" <{self.after}> " * bool(self.after) + _quoted(of + self.text) + ":*" * self.begins
 
 
-def _word(piece: str, is_solid: bool) -> Sequence[_Term]:
-    """A single character of a run begins the pair that it is the first of, or stands alone at the end."""
-    return [_Term(piece[:MAX_WORD], begins=is_solid or len(piece) >= MIN_PREFIX)]
+def _word(piece: str) -> Sequence[_Term]:
+    return [_Term(piece[:MAX_WORD], begins=len(piece) >= MIN_PREFIX)]
 
 
 def _phrase(piece: str) -> Sequence[_Term]:
-    """As few pairs as have every character between them: each second one, and the last."""
-    places = [*range(0, len(piece) - 2, 2), len(piece) - 2]
-    return [_Term(piece[place : place + 2], after=place - before) for before, place in pairwise([places[0], *places])]
+    """Of the terms every second and the last: any two of those have a character in common."""
+    if len(piece) < RUN_TERM:
+        return [_Term(piece, begins=True)]
+    last = len(piece) - RUN_TERM
+    places = [*range(0, last, RUN_TERM - 1), last]
+    return [
+        _Term(piece[place : place + RUN_TERM], after=place - before) for before, place in pairwise([places[0], *places])
+    ]
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:

@@ -74,9 +74,11 @@ def test_characters_that_do_not_stand_side_by_side_are_not_found(finds, text):
     assert not finds(text, "雨后的江南古镇，水墨画")
 
 
-def test_a_phrase_is_not_found_where_only_its_pairs_are(finds):
+def test_a_phrase_is_not_found_where_only_its_parts_are(finds):
     assert finds("红色狐", "一只红色狐狸")
     assert not finds("红色狐", "红色的花，金色狐狸")
+    assert finds("红色狐狸在雪", "一只红色狐狸在雪里")
+    assert not finds("红色狐狸在雪", "红色狐狸，色狐狸在，狐狸在雪")
 
 
 @pytest.mark.parametrize(

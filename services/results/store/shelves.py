@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from services.results.domain import OwnerId, ResultId
 from services.results.store.tables import results
 
-SHELF = 2048
+SHELF = 1024
 """A common word means reading half a shelf's rows; a word that is nowhere, a look at each shelf."""
 
 
