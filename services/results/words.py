@@ -13,7 +13,7 @@ Text is compared after Unicode's NFKC and case folding. It falls apart into two 
 All pieces of a search have to be found, in any order. What is neither (punctuation, spaces) only divides.
 
 PostgreSQL keeps the terms in a `tsvector` with a GIN index. Each begins with the mark of its shelf (see
-`store.gallery`), so that what others have painted, and what the same person painted long ago, lies elsewhere in the
+`store.shelves`), so that what others have painted, and what the same person painted long ago, lies elsewhere in the
 index and costs a search nothing.
 """
 
@@ -88,7 +88,7 @@ class Search:
     def __init__(self, text: str, model: str, *, favorite: bool | None) -> None:
         pieces = {(piece, is_solid) for _, piece, is_solid in _pieces(text)}
         parts = [_phrase(piece) if is_solid else _word(piece) for piece, is_solid in pieces]
-        self.is_hopeless = bool(text) and not pieces
+        self.is_hopeless = bool(text.strip()) and not pieces
         """The text has nothing that could be found."""
         if model:
             parts.append([_Term(_MODEL + model)])

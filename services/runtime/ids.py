@@ -15,6 +15,6 @@ def uuid7() -> UUID:
     return UUID(int=value)
 
 
-def first_uuid7(seconds: float) -> UUID:
-    """Not after any UUIDv7 that was made so many seconds after 1970 or later, and after all that were made before."""
-    return UUID(int=max(0, int(seconds * 1000)) << 80)
+def first_uuid7(milliseconds: int) -> UUID:
+    """Not after any UUIDv7 that was made so many milliseconds after 1970 or later, but after all made before."""
+    return UUID(int=max(0, milliseconds) << 80)

@@ -82,7 +82,7 @@ def _searches(gallery: Gallery, own: int) -> Mapping[str, tuple[Filter, UUID | N
     march = {"created_from": BEGIN + YEAR / 6, "created_before": BEGIN + YEAR / 4}
     pages = {"first page": (Filter(), None)}
     for name, part in (("middle", 0.5), ("last", 0.99)):
-        pages[f"page in the {name} hundredth"] = (Filter(), first_uuid7((BEGIN + YEAR / 2 * (1 - part)).timestamp()))
+        pages[f"page in the {name} hundredth"] = (Filter(), _first_id(BEGIN + YEAR / 2 * (1 - part)))
     text = {
         "a word in half of the prompts": "landscape",
         "its beginning": "land",
@@ -198,7 +198,7 @@ def _rows(pictures: int) -> Iterator[str]:
         if owner == OWNER:
             prompt += _planted(ordinal, pictures // SHARE)
         created_at = BEGIN + YEAR * (number / pictures)
-        id_ = UUID(int=first_uuid7(created_at.timestamp()).int | 7 << 76 | 2 << 62 | chance.getrandbits(62))
+        id_ = UUID(int=_first_id(created_at).int | 7 << 76 | 2 << 62 | chance.getrandbits(62))
         model = chance.choice(("sdxl", "sdxl", "sdxl", "sd15", "flux-schnell"))
         favorite = chance.random() < 0.03
         terms = words.vector(words.mark(owner, shelf_of(ordinal)), prompt, model, favorite=favorite)
@@ -206,6 +206,10 @@ def _rows(pictures: int) -> Iterator[str]:
             f"{id_}\t{id_}\t{owner}\t0\t{id_}.png\timage/png\t1024\t1024\t1500000\t{SHA256}\t{created_at}\t{model}\t{prompt}"
             f"\tblurry\t1024\t1024\t25\t7\t42\t1\tComfyUI 0.33, cuda:0\t{favorite}\t{ordinal}\t{terms}\n"
         )
+
+
+def _first_id(moment: datetime) -> UUID:
+    return first_uuid7(int(moment.timestamp() * 1000))
 
 
 def _somebody(chance: random.Random) -> UUID:

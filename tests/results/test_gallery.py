@@ -85,6 +85,7 @@ def test_a_text_is_found_newest_first_and_only_among_ones_own(world, painted):
     assert found(world, owner, text="light FOX") == ["a fox and a lighthouse"]
     assert found(world, owner, text="江南") == ["雨后的江南古镇"]
     assert found(world, owner, text="wolf") == found(world, owner, text="?!") == []
+    assert len(found(world, owner, text="  ")) == 4
 
 
 def test_every_filter_narrows_what_the_others_leave(world):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from imagegen.generation.v1 import task_pb2
 
 from services.runtime.errors import InvalidCursor
-from services.runtime.ids import uuid7
+from services.runtime.ids import first_uuid7, uuid7
 from services.runtime.pages import decode_page_token, encode_page_token
 from services.runtime.protos import from_enum, from_timestamp, to_enum, to_timestamp
 from services.runtime.tokens import TrustedServices, decode_key, encode_key
@@ -29,6 +29,13 @@ def test_uuid7_sorts_by_time():
     early = uuid7()
     time.sleep(0.002)
     assert early < uuid7()
+
+
+def test_the_first_uuid7_of_a_moment_divides_those_before_from_those_after():
+    made = uuid7()
+    milliseconds = made.int >> 80
+    assert first_uuid7(milliseconds) <= made < first_uuid7(milliseconds + 1)
+    assert first_uuid7(-62_135_596_800_000).int == 0, "in the year 1 none was made"
 
 
 @given(st.uuids())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,8 @@ from services.results.store.shelves import FIRST, LAST, between, newest_first, s
 from services.results.store.tables import results
 from services.runtime.ids import first_uuid7
 
-SKEW_SECONDS = 3600
-"""Ids are made just before `created_at` is read, by one clock, which is never set by more than this meanwhile."""
+_SKEW = 3_600_000
+"""Ids are made just before `created_at` is read, by one clock, which is never set by more milliseconds than this meanwhile."""
 
 
 def list_gallery(tx: Connection, owner_id: OwnerId, wanted: Filter, *, before: UUID | None, limit: int) -> list[Result]:
@@ -56,9 +57,9 @@ class _Page:
         """Of the pictures in question: from the one on and before the other, wide enough for every clock."""
         first, before = FIRST, self.before or LAST
         if self.wanted.created_from is not None:
-            first = first_uuid7(self.wanted.created_from.timestamp() - SKEW_SECONDS)
+            first = first_uuid7(_milliseconds(self.wanted.created_from) - _SKEW)
         if self.wanted.created_before is not None:
-            before = min(before, first_uuid7(self.wanted.created_before.timestamp() + SKEW_SECONDS))
+            before = min(before, first_uuid7(_milliseconds(self.wanted.created_before) + _SKEW))
         return first, before
 
     def of(self, source: sa.FromClause) -> sa.Select[Any]:
@@ -91,3 +92,7 @@ class _Page:
         page = self.of(found).lateral("page")
         pages = sa.select(page).select_from(shelf.join(page, sa.true()))
         return pages.order_by(shelf.c.place, page.c.id.desc()).limit(self.limit)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

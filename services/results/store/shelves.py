@@ -20,12 +20,12 @@ from services.results.store.tables import results
 SHELF = 1024
 """A common word means reading half a shelf's rows; a word that is nowhere, a look at each shelf."""
 
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+"""Before and after all that are made."""
+
 
 def shelf_of(ordinal: int) -> int:
     return ordinal // SHELF
-
-
-FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 
 def between(source: sa.FromClause, owner_id: OwnerId, first: UUID, before: UUID) -> sa.ColumnElement[bool]:
