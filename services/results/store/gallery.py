@@ -18,7 +18,7 @@ from services.results.store.tables import results
 from services.runtime.ids import first_uuid7
 
 _SKEW = 3_600_000
-"""Ids are made just before `created_at` is read, by one clock, which is never set by more milliseconds than this meanwhile."""
+"""Milliseconds. Ids are made just before `created_at` is read, by one clock, which nobody sets by more meanwhile."""
 
 
 def list_gallery(tx: Connection, owner_id: OwnerId, wanted: Filter, *, before: UUID | None, limit: int) -> list[Result]:
