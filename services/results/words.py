@@ -20,8 +20,7 @@ index and costs a search nothing.
 import hashlib
 import unicodedata
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby, pairwise
 from uuid import UUID
@@ -49,6 +48,8 @@ _SOLID = (
 )
 """Blocks of the scripts without spaces (Unicode's Blocks.txt)."""
 
+_ANY_MARK = "\0"
+"""Stands in a search for the mark of the shelf that is looked at. No text has it: it only divides."""
 _FAVORITE = {True: "+", False: "-"}
 _MODEL = "="
 """No word begins with these."""
@@ -88,48 +89,41 @@ class Search:
     def __init__(self, text: str, model: str, *, favorite: bool | None) -> None:
         pieces = {(piece, is_solid) for _, piece, is_solid in _pieces(text)}
         parts = [_phrase(piece) if is_solid else _word(piece) for piece, is_solid in pieces]
+        if model:
+            parts.append(_sought(_MODEL + model))
+        if favorite is not None:
+            parts.append(_sought(_FAVORITE[favorite]))
+        self._query = " & ".join(parts)
         self.is_hopeless = bool(text.strip()) and not pieces
         """The text has nothing that could be found."""
-        if model:
-            parts.append([_Term(_MODEL + model)])
-        if favorite is not None:
-            parts.append([_Term(_FAVORITE[favorite])])
-        self._parts = parts
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
-        return bool(self._parts)
+        return bool(self._query)
 
     def query(self, of: str) -> str:
         """As PostgreSQL reads a tsquery."""
-        return " & ".join(f"({''.join(term.query(of) for term in part)})" for part in self._parts)
+        return self._query.replace(_ANY_MARK, of)
 
 
-@dataclass(frozen=True)
-class _Term:
-    text: str
-    begins: bool = False
-    """Whatever begins so will do."""
-    after: int = 0
-    """So many characters after the term before."""
-
-    def query(self, of: str) -> str:
-        return f" <{self.after}> " * bool(self.after) + _quoted(of + self.text) + ":*" * self.begins
+def _word(piece: str) -> str:
+    return _sought(piece[:MAX_WORD], begins=len(piece) >= MIN_PREFIX)
 
 
-def _word(piece: str) -> Sequence[_Term]:
-    return [_Term(piece[:MAX_WORD], begins=len(piece) >= MIN_PREFIX)]
-
-
-def _phrase(piece: str) -> Sequence[_Term]:
-    """Of the terms every second and the last: any two of those have a character in common."""
+def _phrase(piece: str) -> str:
+    """As few terms as have every character among them, at their distances from each other."""
     if len(piece) < RUN_TERM:
-        return [_Term(piece, begins=True)]
+        return _sought(piece, begins=True)
     last = len(piece) - RUN_TERM
-    places = [*range(0, last, RUN_TERM - 1), last]
-    return [
-        _Term(piece[place : place + RUN_TERM], after=place - before) for before, place in pairwise([places[0], *places])
-    ]
+    phrase = _sought(piece[:RUN_TERM])
+    for before, place in pairwise([*range(0, last, RUN_TERM), last]):
+        phrase += f" <{place - before}> {_sought(piece[place : place + RUN_TERM])}"
+    return f"({phrase})"
+
+
+def _sought(term: str, *, begins: bool = False) -> str:
+    """The term, or whatever begins so."""
+    return _quoted(_ANY_MARK + term) + ":*" * begins
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str, bool]]:
