@@ -87,7 +87,7 @@ class Search:
     """What to look for, on whichever shelf; what is empty, or None, asks nothing."""
 
     def __init__(self, text: str, model: str, *, favorite: bool | None) -> None:
-        pieces = {(piece, is_solid) for _, piece, is_solid in _pieces(text)}
+        pieces = dict.fromkeys((piece, is_solid) for _, piece, is_solid in _pieces(text))
         parts = [_phrase(piece) if is_solid else _word(piece) for piece, is_solid in pieces]
         if model:
             parts.append(_sought(_MODEL + model))
