@@ -1,8 +1,6 @@
-"""A person's pictures, found and marked."""
+"""A person's pictures, found and marked. The statements are put together once: that costs more than most searches."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,14 +19,65 @@ _SKEW = 3_600_000
 """Milliseconds. Ids are made just before `created_at` is read, by one clock, which nobody sets by more meanwhile."""
 
 
+def _page(source: sa.FromClause) -> sa.Select[Any]:
+    """The page that the parameters bound, if the source has nothing but what is searched for."""
+    columns = [source.c[column.name] for column in READ]
+    return (
+        sa.select(*columns)
+        .where(
+            between(source),
+            source.c.created_at >= sa.bindparam("created_from"),
+            source.c.created_at < sa.bindparam("created_before"),
+        )
+        .order_by(*newest_first(source))
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+
+
+def _page_on_shelves() -> sa.Select[Any]:
+    """A page of one shelf after another, until there are enough."""
+    shelf = (
+        sa.func.unnest(sa.bindparam("terms", type_=ARRAY(TSQUERY)))
+        .table_valued(sa.column("terms", TSQUERY), with_ordinality="place")
+        .render_derived(name="shelf")
+    )
+    # The offset makes the planner ask the terms' index and no other. It cannot know the terms, guesses that they find
+    # five in a thousand of all rows, and would read the index of the owner's results as well, each time.
+    wanted = sa.select(*READ).where(results.c.words.bool_op("@@")(shelf.c.terms)).offset(0)
+    page = _page(wanted.correlate(shelf).lateral("found")).lateral("page")
+    pages = sa.select(page).select_from(shelf.join(page, sa.true()))
+    return pages.order_by(shelf.c.place, page.c.id.desc()).limit(sa.bindparam("limit", type_=sa.Integer))
+
+
+_PAGE = _page(results)
+_PAGE_ON_SHELVES = _page_on_shelves()
+
+
 def list_gallery(tx: Connection, owner_id: OwnerId, wanted: Filter, *, before: UUID | None, limit: int) -> list[Result]:
     """The owner's results that are wanted, newest first (ids are UUIDv7 and sort by time), after `before`."""
-    page = _Page(owner_id, wanted, before, limit)
+    first, before = FIRST, before or LAST
+    if wanted.created_from is not None:
+        first = first_uuid7(_milliseconds(wanted.created_from) - _SKEW)
+    if wanted.created_before is not None:
+        before = min(before, first_uuid7(_milliseconds(wanted.created_before) + _SKEW))
+    parameters = {
+        "owner_id": owner_id,
+        "first": first,
+        "before": before,
+        "created_from": wanted.created_from or datetime.min.replace(tzinfo=UTC),
+        "created_before": wanted.created_before or datetime.max.replace(tzinfo=UTC),
+        "limit": limit,
+    }
     search = words.Search(wanted.text, wanted.model, favorite=wanted.favorite)
     if search.is_hopeless:
         return []
-    query = page.on(shelves_between(tx, owner_id, *page.ids), search) if search else page.of(results)
-    return [to_result(row) for row in tx.execute(query).mappings()]
+    if search:
+        shelves = shelves_between(tx, owner_id, first, before)
+        terms = [search.query(words.mark(owner_id, shelf)) for shelf in shelves]
+        found = tx.execute(_PAGE_ON_SHELVES, {**parameters, "terms": terms})
+    else:
+        found = tx.execute(_PAGE, parameters)
+    return [to_result(row) for row in found.mappings()]
 
 
 def set_favorite(tx: Connection, owner_id: OwnerId, result_id: ResultId, *, favorite: bool) -> None:
@@ -43,55 +92,6 @@ def set_favorite(tx: Connection, owner_id: OwnerId, result_id: ResultId, *, favo
     marked = without.op("||")(sa.func.array_to_tsvector(sa.cast([now], ARRAY(sa.Text))))
     changed = sa.update(results).where(*mine, results.c.favorite != favorite)
     tx.execute(changed.values(favorite=favorite, words=marked))
-
-
-@dataclass(frozen=True)
-class _Page:
-    owner_id: OwnerId
-    wanted: Filter
-    before: UUID | None
-    limit: int
-
-    @property
-    def ids(self) -> tuple[UUID, UUID]:
-        """Of the pictures in question: from the one on and before the other, wide enough for every clock."""
-        first, before = FIRST, self.before or LAST
-        if self.wanted.created_from is not None:
-            first = first_uuid7(_milliseconds(self.wanted.created_from) - _SKEW)
-        if self.wanted.created_before is not None:
-            before = min(before, first_uuid7(_milliseconds(self.wanted.created_before) + _SKEW))
-        return first, before
-
-    def of(self, source: sa.FromClause) -> sa.Select[Any]:
-        """The page, if the source has nothing but what is searched for."""
-        conditions = [between(source, self.owner_id, *self.ids)]
-        if self.wanted.created_from is not None:
-            conditions.append(source.c.created_at >= self.wanted.created_from)
-        if self.wanted.created_before is not None:
-            conditions.append(source.c.created_at < self.wanted.created_before)
-        columns = [source.c[column.name] for column in READ]
-        return sa.select(*columns).where(*conditions).order_by(*newest_first(source)).limit(self.limit)
-
-    def on(self, shelves: Sequence[int], search: words.Search) -> sa.Select[Any]:
-        """The page of what is searched for: a page of one shelf after another, until there are enough."""
-        terms = [search.query(words.mark(self.owner_id, shelf)) for shelf in shelves]
-        shelf = (
-            sa.func.unnest(sa.cast(terms, ARRAY(TSQUERY)))
-            .table_valued(sa.column("terms", TSQUERY), with_ordinality="place")
-            .render_derived(name="shelf")
-        )
-        # The offset makes the planner ask the terms' index and no other. It cannot know the terms, guesses that they
-        # find five in a thousand of all rows, and would read the index of the owner's results as well, each time.
-        found = (
-            sa.select(*READ)
-            .where(results.c.words.bool_op("@@")(shelf.c.terms))
-            .offset(0)
-            .correlate(shelf)
-            .lateral("found")
-        )
-        page = self.of(found).lateral("page")
-        pages = sa.select(page).select_from(shelf.join(page, sa.true()))
-        return pages.order_by(shelf.c.place, page.c.id.desc()).limit(self.limit)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -28,12 +28,13 @@ def shelf_of(ordinal: int) -> int:
     return ordinal // SHELF
 
 
-def between(source: sa.FromClause, owner_id: OwnerId, first: UUID, before: UUID) -> sa.ColumnElement[bool]:
-    """An owner's results, from one id on and before another.
+def between(source: sa.FromClause) -> sa.ColumnElement[bool]:
+    """The results of `owner_id` from the id `first` on and before the id `before`: all three are parameters.
 
     One range of the index by owner and id, to be read in its order (`newest_first`): told of an owner and an order by
     id alone, the planner may take the index by id, and look for somebody's old pictures among everybody's new ones.
     """
+    owner_id, first, before = (sa.bindparam(name, type_=sa.Uuid) for name in ("owner_id", "first", "before"))
     place = sa.tuple_(source.c.owner_id, source.c.id)
     return sa.and_(place >= sa.tuple_(owner_id, first), place < sa.tuple_(owner_id, before))
 
@@ -42,22 +43,26 @@ def newest_first(source: sa.FromClause) -> tuple[sa.ColumnElement[object], sa.Co
     return source.c.owner_id.desc(), source.c.id.desc()
 
 
+_ONE = sa.select(results.c.ordinal).where(between(results)).limit(1)
+_NEWEST = _ONE.order_by(*newest_first(results))
+_OLDEST = _ONE.order_by(results.c.owner_id, results.c.id)
+_ENDS = sa.select(_NEWEST.scalar_subquery(), _OLDEST.scalar_subquery())
+
+
 def next_ordinal(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> int:
     """For a new result of an owner who is locked: never less than that of an older id, nor more than of a newer one.
 
-    Ids are made before the bytes are written, so that one may come behind its time; it then shares its ordinal.
+    Ids are made before the bytes are written, so that one may come behind its time; it then shares the ordinal of the
+    one that it comes before.
     """
-    ordinal = sa.select(results.c.ordinal).limit(1)
-    later = ordinal.where(between(results, owner_id, result_id, LAST)).order_by(results.c.owner_id, results.c.id)
-    newest = ordinal.where(between(results, owner_id, FIRST, LAST)).order_by(*newest_first(results))
-    row = tx.execute(sa.select(later.scalar_subquery(), newest.scalar_subquery() + 1)).one()
-    return next((ordinal for ordinal in row if ordinal is not None), 0)
+    later = tx.execute(_OLDEST, {"owner_id": owner_id, "first": result_id, "before": LAST}).scalar_one_or_none()
+    if later is not None:
+        return int(later)
+    newest = tx.execute(_NEWEST, {"owner_id": owner_id, "first": FIRST, "before": LAST}).scalar_one_or_none()
+    return 0 if newest is None else newest + 1
 
 
 def shelves_between(tx: Connection, owner_id: OwnerId, first: UUID, before: UUID) -> Sequence[int]:
     """Where the owner's results from one id on and before another stand, newest first."""
-    some = sa.select(results.c.ordinal).where(between(results, owner_id, first, before)).limit(1)
-    newest = some.order_by(*newest_first(results)).scalar_subquery()
-    oldest = some.order_by(results.c.owner_id, results.c.id).scalar_subquery()
-    ends = tx.execute(sa.select(newest, oldest)).one()
-    return [] if ends[0] is None else range(shelf_of(ends[0]), shelf_of(ends[1]) - 1, -1)
+    newest, oldest = tx.execute(_ENDS, {"owner_id": owner_id, "first": first, "before": before}).one()
+    return [] if newest is None else range(shelf_of(newest), shelf_of(oldest) - 1, -1)
