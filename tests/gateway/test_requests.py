@@ -47,8 +47,9 @@ def test_a_trace_is_continued_in_calls_answers_and_log_lines(passing, behind):
     passed_on = behind.auth.last.metadata["traceparent"]
     assert re.fullmatch(f"00-{TRACE}-(?!b7ad6b7169203331)[0-9a-f]{{16}}-01", passed_on)
     assert response.headers["traceparent"] == passed_on
-    (line,) = [line for line in lines if line.get("route") == ME]
-    assert (line["trace_id"], line["request_id"]) == (TRACE, response.headers["x-request-id"])
+    # Another gateway in this process may still be writing the line of an earlier request.
+    (line,) = [line for line in lines if line.get("request_id") == response.headers["x-request-id"]]
+    assert (line["trace_id"], line["route"]) == (TRACE, ME)
 
 
 @pytest.mark.parametrize("sent", [None, "", "no trace", f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{TRACE}-1-01"])
