@@ -17,6 +17,7 @@ from gateway import (
     gallery,
     generation,
     health,
+    images,
     keys,
     models,
     openai,
@@ -50,6 +51,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
             results=settings.results_address,
             executor=settings.executor_address,
         )
+        app.state.downloads = images.OpenDownloads()
         app.state.limits = RateLimits(
             settings.redis_url,
             verifier,
@@ -76,11 +78,12 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     )
     for module in (
         *(auth, sessions, api_keys, export),
-        *(generation, events, models, gallery, archive, results, openai, admin),
+        *(generation, events, models, gallery, archive, results, images, openai, admin),
         *(keys, health, page, problem_pages),
     ):
         app.include_router(module.router)
-    for middleware in (ConditionalMiddleware, RateMiddleware, RequestMiddleware):  # the last is the outermost
+    for middleware in (ConditionalMiddleware, RateMiddleware, RequestMiddleware):
+        # The last is the outermost.
         app.add_middleware(middleware)
     errors.install(app)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign] # FastAPI's own way to extend the document

@@ -25,6 +25,7 @@ OF_REFUSED = {
     401: {"WWW-Authenticate": "What is wrong with the token (RFC 6750)."},
     403: {"WWW-Authenticate": "Names the error if the token was good for something else (RFC 6750)."},
     405: {"Allow": "The methods that the path knows."},
+    416: {"Content-Range": "How many bytes there are (`bytes */N`, RFC 9110 §14.4)."},
     429: {"Retry-After": "Seconds until a retry may help."},
     503: {"Retry-After": "Seconds until a retry may help."},
 }

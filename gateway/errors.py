@@ -45,7 +45,7 @@ _SOURCES: Mapping[str, FieldError] = {
 }
 """Fields of the contracts that are headers."""
 
-_PARAMETERS = {"page_token": "cursor", "page_size": "limit", "states": "status", "text": "q"}
+_PARAMETERS = {"page_token": "cursor", "page_size": "limit", "states": "status", "text": "q", "width": "w"}
 """Fields of the contracts that the query has under another name."""
 
 _HTTP_CODES = {
@@ -72,6 +72,8 @@ async def _neighbour_refused(request: Request, error: Exception) -> Response:
             info = error_details_pb2.ErrorInfo()
             part.Unpack(info)
             code, detail = info.reason.lower(), error.details() or sentence
+            if code == "range_not_satisfiable":
+                status, headers["Content-Range"] = CODES[code][0], f"bytes */{info.metadata['size_bytes']}"
         elif part.Is(error_details_pb2.BadRequest.DESCRIPTOR):
             bad = error_details_pb2.BadRequest()
             part.Unpack(bad)
@@ -88,7 +90,7 @@ def _field_error(request: Request, field: str, detail: str) -> FieldError:
     steps = re.findall(r"[^.\[\]]+", field)
     if field in _SOURCES:
         return _SOURCES[field].model_copy(update={"detail": detail})
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return FieldError(parameter=_PARAMETERS.get(steps[0], steps[0]), detail=detail)
     return FieldError(pointer=_pointer(steps), detail=detail)
 

@@ -23,11 +23,12 @@ from pydantic import AfterValidator
 from gateway.bodies import Body, Double, Int32, Int64
 from gateway.clients import Calls, CallsDependency
 from gateway.idempotency import IdempotencyKey, replayed
+from gateway.images import DOWNLOAD_SECONDS
 from gateway.models import Model
 from gateway.openai_errors import PATHS, openai_error
 from gateway.origins import Origin
 from gateway.problems import CODES, problem
-from gateway.results import DOWNLOAD_SECONDS, Result
+from gateway.results import Result
 from gateway.waiting import left
 from services.runtime.protos import from_enum
 

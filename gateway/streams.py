@@ -20,10 +20,11 @@ class RelayedResponse(StreamingResponse):
         release: Callable[[], object] | None,
         content: AsyncIterable[bytes],
         *,
+        status: int = 200,
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
-        super().__init__(content, media_type=media_type, headers=headers)
+        super().__init__(content, status, media_type=media_type, headers=headers)
         self._release = release
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from imagegen.results.v1 import results_service_pb2 as results
 from stream_zip import ZIP_64, ZIP_AUTO, AsyncMemberFile
 
 from gateway.clients import Calls
-from gateway.results import DOWNLOAD_SECONDS
+from gateway.images import DOWNLOAD_SECONDS
 from services.runtime.errors import reason_of
 
 MEDIA_TYPE = "application/zip"

@@ -37,7 +37,7 @@ def running(server: Server, *background: Coroutine[Any, Any, None]) -> Iterator[
 @contextmanager
 def stand_in(register: Callable[[grpc.Server], None]) -> Iterator[str]:
     """Serve a fake neighbour (a subclass of its generated servicer) from threads; yields `host:port`."""
-    server = grpc.server(ThreadPoolExecutor(8))
+    server = grpc.server(ThreadPoolExecutor(128))  # an open stream keeps one
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

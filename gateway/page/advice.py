@@ -188,6 +188,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         ("The body does not say that it is JSON.", "Send Content-Type: application/json."),
         ("请求体未声明为 JSON。", "请发送 Content-Type: application/json。"),
     ),
+    "range_not_satisfiable": _said(
+        (
+            "Range asks for bytes that the picture does not have.",
+            "Content-Range says how many there are; ask for some of those, or for the whole.",
+        ),
+        ("Range 请求了图片中不存在的字节。", "Content-Range 给出了总字节数；请请求其中的一部分，或整张图片。"),
+    ),
     "invalid_argument": _with("The request breaks a rule.", "请求违反了某条规则。", _LOOK_AT_ERRORS),
     "invalid_cursor": _said(
         (
@@ -229,6 +236,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "too_many_api_keys": _said(
         ("The account has as many API keys as it may.", "Revoke those that are no longer used."),
         ("该账号的 API 密钥已达上限。", "请撤销不再使用的密钥。"),
+    ),
+    "too_many_downloads": _said(
+        (
+            "A hundred pictures are being downloaded at once from this address.",
+            "Wait until some of them have come, and read them without pauses.",
+        ),
+        ("该地址正在同时下载一百张图片。", "请等其中一些下载完成，并不间断地读取。"),
     ),
     "too_many_attempts": _said(
         (

@@ -33,6 +33,23 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A form in which a result's picture is to be had: as it is stored, in another format, or smaller. `sha256` and
+    `size_bytes` are those of its own bytes.
+    """
+
+    result_id: ResultId
+    media_type: str
+    width: int
+    height: int
+    store_key: str
+    """Key of the bytes in the store. It never leaves this service."""
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Result:
     """One picture of a task. `sha256` and `size_bytes` are those of the stored bytes; width and height are pixels."""
 
@@ -49,7 +66,22 @@ class Result:
     sha256: str
     created_at: datetime
     recipe: Recipe
+    thumb_hash: bytes
+    """Empty: there is none."""
     favorite: bool = False
+
+    @property
+    def as_stored(self) -> Variant:
+        return Variant(
+            result_id=self.id,
+            media_type=self.media_type,
+            width=self.width,
+            height=self.height,
+            store_key=self.image_url,
+            size_bytes=self.size_bytes,
+            sha256=self.sha256,
+            created_at=self.created_at,
+        )
 
 
 @dataclass(frozen=True)
@@ -62,6 +94,25 @@ class Filter:
     created_before: datetime | None = None
     text: str = ""
     """What the prompt has to have (see `words`)."""
+
+
+@dataclass(frozen=True)
+class ByteRange:
+    """Some of a picture's bytes: from `first` to `last`, both included, or to the end; or the last `suffix_length`."""
+
+    first: int = 0
+    last: int | None = None
+    suffix_length: int | None = None
+
+    def within(self, size_bytes: int) -> tuple[int, int]:
+        """The first byte of it and how many there are (RFC 9110 §14.1.2). Raises RangeNotSatisfiable."""
+        if self.suffix_length is not None:
+            first, end = max(0, size_bytes - self.suffix_length), size_bytes
+        else:
+            first, end = self.first, size_bytes if self.last is None else min(self.last + 1, size_bytes)
+        if first >= end:
+            raise RangeNotSatisfiable(size_bytes)
+        return first, end - first
 
 
 class ResultNotFound(Exception):
@@ -102,3 +153,9 @@ class LinkInvalid(Exception):
 class PictureLost(Exception):
     def __init__(self) -> None:
         super().__init__("the store has lost this picture")
+
+
+class RangeNotSatisfiable(Exception):
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"the picture has {size_bytes} bytes, and none of those that were asked for")
+        self.metadata = {"size_bytes": str(size_bytes)}

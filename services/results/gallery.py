@@ -59,25 +59,22 @@ class Gallery:
             store.share_owner(tx, owner_id)
             result = store.get_result(tx, owner_id, result_id)
             store.lock_task(tx, result.task_id)
-            store.delete_result(tx, owner_id, result_id)
+            deleted = store.delete_result(tx, owner_id, result_id, now)
             store.add_tombstone(tx, owner_id, result.task_id, result.index, now)
-            store.add_orphan(tx, owner_id, result.image_url, now, doomed=True)
-        self._sweeper.delete([result.image_url])
+        self._sweeper.delete(deleted.keys)
 
     def delete_results(self, owner_id: OwnerId, result_ids: Sequence[ResultId]) -> set[ResultId]:
         """Delete those that are there, all at once; which those were. The bytes are left to the sweep, since a hundred
         deletions in a distant store last longer than a caller waits.
         """
         now = datetime.now(UTC)
-        deleted = set()
         with self._database.transaction() as tx:
             store.share_owner(tx, owner_id)
             for task_id in sorted({result.task_id for result in store.list_some(tx, owner_id, result_ids)}):
                 store.lock_task(tx, task_id)
             # What has gone while its task's lock was waited for is no longer there.
-            for result in store.list_some(tx, owner_id, result_ids):
-                store.delete_result(tx, owner_id, result.id)
+            found = store.list_some(tx, owner_id, result_ids)
+            for result in found:
                 store.add_tombstone(tx, owner_id, result.task_id, result.index, now)
-                store.add_orphan(tx, owner_id, result.image_url, now, doomed=True)
-                deleted.add(result.id)
-        return deleted
+            store.delete_some(tx, owner_id, [result.id for result in found], now)
+        return {result.id for result in found}

@@ -41,11 +41,13 @@ async def main() -> None:
     verifier = TokenVerifier("results", process.trusted_services(), authority)
     server = results_server(results, verifier, threads=database.connections)
     sweeping = asyncio.create_task(_sweep_for_ever(results.sweeper))
+    thumbnails = asyncio.create_task(results.maker.make_thumbnails())
     stopping = threading.Event()
     erasures.start(stopping)
     await server.serve(settings.listen)
     stopping.set()
     sweeping.cancel()
+    thumbnails.cancel()
     database.close()
 
 

@@ -5,6 +5,7 @@ point leaves a result with its picture, or neither and an orphan for the sweep.
 """
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.results import store
@@ -19,6 +20,7 @@ from services.results.domain import (
     TaskId,
 )
 from services.results.png import Picture, clean_png
+from services.results.studio import Studio
 from services.results.sweeping import SWEEP_KEYS, Sweeper
 from services.results.upload import Upload
 from services.runtime.database import Database
@@ -32,10 +34,11 @@ ERASED_AT_ONCE = 10_000
 class Storing:
     """Blocks. Every method may raise DependencyUnavailable."""
 
-    def __init__(self, database: Database, blobs: Blobs, sweeper: Sweeper) -> None:
+    def __init__(self, database: Database, blobs: Blobs, sweeper: Sweeper, studio: Studio) -> None:
         self._database = database
         self._blobs = blobs
         self._sweeper = sweeper
+        self._studio = studio
 
     def store_result(self, owner_id: OwnerId, task_id: TaskId, index: int, recipe: Recipe, upload: Upload) -> Result:
         """The result of (task, index): of this picture, or of the one that came first.
@@ -52,7 +55,9 @@ class Storing:
             if first := store.find_result(tx, task_id, index):
                 return first
             store.add_orphan(tx, owner_id, key, result.created_at, doomed=False)
+        thumb_hash = self._studio.hash(picture)  # while the bytes are written
         self._blobs.write(key, picture.data, result.media_type)
+        result = replace(result, thumb_hash=thumb_hash.result())
         with self._database.transaction() as tx:
             store.lock_owner(tx, owner_id)
             store.lock_task(tx, task_id)
@@ -78,11 +83,9 @@ class Storing:
             if store.is_erased(tx, owner_id):
                 return  # nothing comes, and what there is goes
             store.lock_task(tx, task_id)
-            keys = store.delete_results_of_task(tx, owner_id, task_id)
+            deleted = store.delete_results_of_task(tx, owner_id, task_id, now)
             store.add_tombstone(tx, owner_id, task_id, None, now)
-            for key in keys:
-                store.add_orphan(tx, owner_id, key, now, doomed=True)
-        self._sweeper.delete(keys)
+        self._sweeper.delete(deleted.keys)
 
     def erase(self, owner_id: OwnerId) -> bool:
         """Forget a deleted account and take no more; whether nothing is left. To be repeated until it is so.
@@ -95,7 +98,7 @@ class Storing:
             store.lock_owner(tx, owner_id)
             store.remember_erased(tx, owner_id, now)
             store.delete_tombstones(tx, owner_id)
-            is_last = store.doom_results(tx, owner_id, now, ERASED_AT_ONCE) < ERASED_AT_ONCE
+            is_last = store.delete_results_of_owner(tx, owner_id, now, ERASED_AT_ONCE).results < ERASED_AT_ONCE
             keys = store.list_doomed(tx, SWEEP_KEYS, owner_id)
         self._sweeper.delete(keys)
         with self._database.transaction() as tx:
@@ -117,4 +120,5 @@ def _new_result(owner_id: OwnerId, task_id: TaskId, index: int, recipe: Recipe, 
         sha256=hashlib.sha256(picture.data).hexdigest(),
         created_at=datetime.now(UTC),
         recipe=recipe,
+        thumb_hash=b"",
     )

@@ -6,7 +6,9 @@ from services.results.blobs import Blobs
 from services.results.delivery import Delivery
 from services.results.gallery import Gallery
 from services.results.links import ImageLinks
+from services.results.making import VariantMaker
 from services.results.storing import Storing
+from services.results.studio import Studio
 from services.results.sweeping import Sweeper
 from services.runtime.database import Database
 
@@ -16,11 +18,17 @@ class UseCases:
     sweeper: Sweeper
     storing: Storing
     gallery: Gallery
+    maker: VariantMaker
     delivery: Delivery
 
     @classmethod
     def on(cls, database: Database, blobs: Blobs, links: ImageLinks) -> "UseCases":
-        sweeper = Sweeper(database, blobs)
+        sweeper, studio = Sweeper(database, blobs), Studio()
+        maker = VariantMaker(database, blobs, sweeper, studio)
         return cls(
-            sweeper, Storing(database, blobs, sweeper), Gallery(database, sweeper), Delivery(database, blobs, links)
+            sweeper,
+            Storing(database, blobs, sweeper, studio),
+            Gallery(database, sweeper),
+            maker,
+            Delivery(database, blobs, links, maker),
         )

@@ -1,27 +1,19 @@
 """Variants: a picture in another format or smaller, made from the stored PNG.
 
-Memory is bounded by what is decoded and encoded at once. A picture takes at most 9 bytes a pixel while it is decoded
-and reduced. Encoding takes up to 24 more of each pixel that is left (AVIF; WebP 6, JPEG 3, measured), and nothing above
-MAX_PIXELS is encoded at all. Small pictures are made by SMALL_AT_ONCE threads, large ones by one more, so that nobody's
-thumbnail waits for them: 40 MB a thread for pictures of a megapixel, 1.1 GB together if all is as large as it may be.
+What it takes, measured: at most 9 bytes of memory for each pixel that is decoded and reduced, and up to 24 for each
+that is encoded (AVIF; WebP 6, JPEG 3). `studio` bounds how much of that happens at once.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from PIL import Image, ImageCms
 
-WIDTHS = (160, 320, 640, 960, 1280, 1920)
-"""Pixels. Any other would let people fill the store with copies."""
-
 MAX_PIXELS = 8 * 1024 * 1024
 """Of a variant: 0.6 s of AVIF, 200 MB. What would be larger is sent as it is stored."""
-MAX_SIDE = 16_383
-"""WebP's; JPEG and AVIF have 65,535."""
-MAX_PIXELS_OF_SMALL = 8 * 1024 * 1024
 
 
 class Format(Enum):
@@ -40,13 +32,18 @@ class Format(Enum):
 _OPTIONS: Mapping[Format, Mapping[str, Any]] = {
     Format.AVIF: {"quality": 60, "speed": 8, "max_threads": 1},
     Format.WEBP: {"quality": 80, "method": 2},
-    Format.JPEG: {"quality": 85, "optimize": True, "progressive": True},
+    Format.JPEG: {"quality": 85},
     Format.PNG: {"compress_level": 4},
 }
 """Measured on sketch's pictures, at 320 and at 1024 pixels: WebP 8 KiB in 3 ms and 64 KiB in 30 ms, AVIF 7 KiB in
-13 ms and 53 KiB in 78 ms, both as true (PSNR 39 dB); JPEG 14 KiB and 132 KiB; PNG 122 KiB. AVIF at speed 6 would take
-four times as long for 7 % less, WebP by method 4 twice as long for 5 %.
+13 ms and 53 KiB in 78 ms, both as true (PSNR 39 dB); JPEG 15 KiB and 144 KiB; PNG 122 KiB. AVIF at speed 6 would take
+four times as long for 7 % less, WebP by method 4 twice as long for 5 %. A progressive JPEG would be a tenth smaller,
+but Pillow fails on one that does not compress to a byte a pixel.
 """
+
+
+_SIDES: Mapping[Format, int] = {Format.AVIF: 32_768, Format.WEBP: 16_383, Format.JPEG: 65_500}
+"""The longest of each: WebP has 14 bits for it, the others what libavif's and libjpeg's readers take."""
 
 
 class Unreadable(Exception):
@@ -55,26 +52,27 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a variant is: pixels and format."""
+    """What a variant looks like: pixels and format."""
 
     width: int
     height: int
     format: Format
 
 
-def shape_of(width: int, height: int, wanted: int | None, format_: Format) -> Shape | None:
-    """Of a stored PNG of this size, at most `wanted` pixels wide; None: as it is stored it serves better, being no
-    larger, or more than is encoded. Nothing is ever enlarged.
+def choose(width: int, height: int, wanted: int | None, formats: Sequence[Format]) -> Shape | None:
+    """How a stored PNG of this size is sent to who wants it so wide and can show these formats, best first; None: as it
+    is stored. Nothing is enlarged.
     """
     if wanted is not None and wanted < width:
-        shape = Shape(wanted, max(1, round(height * wanted / width)), format_)
-    elif format_ is Format.PNG:
-        return None
+        width, height = wanted, max(1, round(height * wanted / width))
     else:
-        shape = Shape(width, height, format_)
-    if shape.width * shape.height > MAX_PIXELS or max(shape.width, shape.height) > MAX_SIDE:
-        return None
-    return shape
+        wanted = None
+    for format_ in formats:
+        if format_ is Format.PNG and wanted is None:
+            break
+        if width * height <= MAX_PIXELS and max(width, height) <= _SIDES.get(format_, MAX_PIXELS):
+            return Shape(width, height, format_)
+    return None
 
 
 def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
@@ -105,11 +103,6 @@ def encode(image: Image.Image, format_: Format) -> bytes:
     file = io.BytesIO()
     image.save(file, format_.name, icc_profile=image.info.get("icc_profile"), **_OPTIONS[format_])
     return file.getvalue()
-
-
-def make(data: bytes, shape: Shape) -> bytes:
-    """The variant of a stored PNG. Raises Unreadable."""
-    return encode(decode(data, (shape.width, shape.height)), shape.format)
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:

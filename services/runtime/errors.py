@@ -78,7 +78,8 @@ class DependencyUnavailable(Exception):
 class ErrorTable:
     """Domain errors and their wire codes: exception type → (status code, number in the generated enum `reasons`).
 
-    An exception may carry `violations` ([(field, text)] → BadRequest) and `retry_after` (seconds → RetryInfo).
+    An exception may carry `metadata` ({name: text} → ErrorInfo), `violations` ([(field, text)] → BadRequest) and
+    `retry_after` (seconds → RetryInfo).
     """
 
     domain: str
@@ -93,7 +94,8 @@ class ErrorTable:
         return None
 
     def _status(self, error: Exception, code: grpc.StatusCode, reason: str) -> status_pb2.Status:
-        details: list[any_pb2.Any] = [pack(error_details_pb2.ErrorInfo(reason=reason, domain=self.domain))]
+        info = error_details_pb2.ErrorInfo(reason=reason, domain=self.domain, metadata=getattr(error, "metadata", None))
+        details: list[any_pb2.Any] = [pack(info)]
         if violations := getattr(error, "violations", None):
             fields = [error_details_pb2.BadRequest.FieldViolation(field=f, description=d) for f, d in violations]
             details.append(pack(error_details_pb2.BadRequest(field_violations=fields)))

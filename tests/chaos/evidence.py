@@ -18,7 +18,8 @@ class Evidence:
     """What owners are shown of their tasks, and what it comes from: rows by their ids, and files.
 
     Attributes:
-        orphans: keys that results knows to have no result; they wait for its sweep.
+        variants: keys of pictures in other sizes, from before the files were listed.
+        orphans: keys that results knows to have no row, or had none then; they wait for its sweep, or were just kept.
         files: names in the store.
     """
 
@@ -28,6 +29,7 @@ class Evidence:
     results: list[Row]
     orphans: frozenset[str]
     files: frozenset[str]
+    variants: frozenset[str] = frozenset()
 
     @property
     def homeless(self) -> list[Row]:
@@ -47,15 +49,21 @@ class Evidence:
 async def gather(installation: Installation, people: Iterable[Person]) -> Evidence:
     """Raises sqlalchemy's OperationalError while PostgreSQL is away."""
     histories = await asyncio.gather(*(person.tasks() for person in people))
+    variants = _keys(installation, "variants")
     files = frozenset(path.name for path in installation.pictures.iterdir())  # before the rows that speak of them
     return Evidence(
         shown={task_id: task for history in histories for task_id, task in history.items()},
         tasks={str(row["id"]): row for row in _rows(installation, "generation", "generation_tasks")},
         jobs={str(row["id"]): row for row in _rows(installation, "executor", "jobs")},
         results=_rows(installation, "results", "results"),
-        orphans=frozenset(row["store_key"] for row in _rows(installation, "results", "orphans")),
+        orphans=_keys(installation, "orphans") | (_keys(installation, "variants") - variants),
         files=files,
+        variants=variants,
     )
+
+
+def _keys(installation: Installation, table: str) -> frozenset[str]:
+    return frozenset(row["store_key"] for row in _rows(installation, "results", table))
 
 
 def _rows(installation: Installation, context: str, table: str) -> list[Row]:

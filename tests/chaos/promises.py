@@ -13,7 +13,7 @@ _ENDED = re.compile(r"attempt ended .*?\bepoch=(\d+).*?\bjob_id=(\S+).*?\bstate=
 def broken_promises(asked: Sequence[Asked], evidence: Evidence) -> list[str]:
     """Of tasks that were accepted, and of what there is besides."""
     accepted = Counter(one.task_id for one in asked if one.task_id)
-    keys = {row["image_url"] for row in evidence.results}
+    keys = {row["image_url"] for row in evidence.results} | evidence.variants
     files = {file for file in evidence.files if file.removesuffix("#1") not in evidence.orphans}
     return [
         *(sentence for one in asked if one.task_id for sentence in _of_one(one, evidence)),

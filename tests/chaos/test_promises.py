@@ -24,6 +24,7 @@ NOTHING = replace(EVIDENCE, results=[], files=frozenset(), shown={TASK: FAILED},
     [
         (ASKED, EVIDENCE),
         (ASKED, replace(EVIDENCE, files=EVIDENCE.files | {"2.png", "3.png#1"}, orphans=frozenset({"2.png", "3.png"}))),
+        (ASKED, replace(EVIDENCE, files=EVIDENCE.files | {"0.webp"}, variants=frozenset({"0.webp"}))),
         (Asked(WISH, TASK), NOTHING),
         (Asked(WISH, TASK), replace(NOTHING, jobs={})),  # refused at the door
         (
@@ -50,6 +51,7 @@ def test_a_sound_end_breaks_no_promise(asked, evidence):
         (replace(EVIDENCE, shown={TASK: COMPLETED, "another": COMPLETED}), "another: nobody was told"),
         (replace(EVIDENCE, files=EVIDENCE.files | {"2.png"}), "2.png, which belongs to nothing"),
         (replace(EVIDENCE, files=frozenset({"0.png"})), "lost 1.png"),
+        (replace(EVIDENCE, variants=frozenset({"0.webp"})), "lost 0.webp"),
         (NOTHING, "saw it end completed"),
         (replace(NOTHING, shown={TASK: {**FAILED, "error": {"code": "engine_lost", "message": ""}}}), "a reason"),
         (replace(NOTHING, shown={TASK: {**FAILED, "status": "canceled"}}), "nobody had asked for that"),

@@ -7,7 +7,7 @@ import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import model_pb2, task_pb2
-from imagegen.results.v1 import result_pb2
+from imagegen.results.v1 import picture_pb2, result_pb2
 from imagegen.runtime.v1 import access_pb2
 
 from gateway.problems import CODES
@@ -74,11 +74,25 @@ def a_result(**fields: Any) -> result_pb2.Result:
         "sha256": "ab" * 32,
         "media_type": "image/png",
         "create_time": NOON,
+        "thumb_hash": bytes.fromhex("1f080a2f1a70767770777777786877788777070998808f07"),
         "image_link": result_pb2.ImageLink(expires=1_780_318_800, signature="c2ln_-8"),
         "model": "sdxl",
         "prompt": "a lighthouse",
     }
     return result_pb2.Result(**given | fields)
+
+
+def a_picture(**fields: Any) -> picture_pb2.Picture:
+    given = {
+        "media_type": "image/png",
+        "size_bytes": 6,
+        "sha256": "ab" * 32,
+        "width": 1024,
+        "height": 768,
+        "length": fields.get("size_bytes", 6),
+        "file_name": "a lighthouse.png",
+    }
+    return picture_pb2.Picture(**given | fields)
 
 
 def a_model(**fields: Any) -> model_pb2.Model:

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +29,15 @@ class Refusal(Exception):
         reason: str = "",
         *,
         message: str = "because",
+        metadata: Mapping[str, str] | None = None,
         fields: Sequence[tuple[str, str]] = (),
         retry_after: float = 0,
     ) -> None:
         self.status = status_pb2.Status(code=code.value[0], message=message)
         if reason:
-            self.status.details.append(pack(error_details_pb2.ErrorInfo(reason=reason, domain="test")))
+            self.status.details.append(
+                pack(error_details_pb2.ErrorInfo(reason=reason, domain="test", metadata=metadata))
+            )
         if fields:
             violations = [error_details_pb2.BadRequest.FieldViolation(field=f, description=d) for f, d in fields]
             self.status.details.append(pack(error_details_pb2.BadRequest(field_violations=violations)))

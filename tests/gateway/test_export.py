@@ -13,7 +13,7 @@ from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import results_service_pb2 as results
 
-from tests.gateway.builders import a_completed_task, a_result, a_session, a_user, an_api_key, refused
+from tests.gateway.builders import a_completed_task, a_picture, a_result, a_session, a_user, an_api_key, refused
 from tests.gateway.neighbours import Refusal
 
 EXPORT = "/api/v1/auth/me/export"
@@ -41,7 +41,7 @@ def downloads(pictures):
         picture = pictures[message.result_id]
         if isinstance(picture, Refusal):
             raise picture
-        yield results.DownloadResultResponse(result=a_result(id=message.result_id))
+        yield results.DownloadResultResponse(picture=a_picture())
         for start in range(0, len(picture), 65536):
             yield results.DownloadResultResponse(chunk=picture[start : start + 65536])
 

@@ -12,7 +12,7 @@ from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.generation.v1 import model_pb2, task_pb2
 from imagegen.results.v1 import results_service_pb2 as results
 
-from tests.gateway.builders import NOON, a_completed_task, a_model, a_result, a_task
+from tests.gateway.builders import NOON, a_completed_task, a_model, a_picture, a_result, a_task
 from tests.gateway.conftest import AUTHORIZATION
 from tests.gateway.gateways import serving
 from tests.gateway.neighbours import Refusal
@@ -47,7 +47,7 @@ def painted(behind) -> list:
     ]
     behind.results.answers["ListResults"] = results.ListResultsResponse(results=pictures)
     behind.results.answers["DownloadResult"] = lambda message, _: [
-        results.DownloadResultResponse(result=a_result(id=message.result_id)),
+        results.DownloadResultResponse(picture=a_picture()),
         results.DownloadResultResponse(chunk=b"PNG of "),
         results.DownloadResultResponse(chunk=message.result_id.encode()),
     ]

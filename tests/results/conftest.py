@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from imagegen.results.v1 import (
+    picture_pb2,
     recipe_pb2,
     result_pb2,
     results_service_pb2,
@@ -96,13 +97,13 @@ class World:
         self.people.DeleteResult(request, metadata=as_person(owner))
 
     def download(
-        self, result_id: str, metadata: Metadata = (), link: result_pb2.ImageLink | None = None
-    ) -> tuple[result_pb2.Result, list[bytes]]:
+        self, result_id: str, metadata: Metadata = (), link: result_pb2.ImageLink | None = None, **wanted: object
+    ) -> tuple[picture_pb2.Picture, list[bytes]]:
         """The first message and all chunks."""
-        request = results_service_pb2.DownloadResultRequest(result_id=result_id, link=link)
+        request = results_service_pb2.DownloadResultRequest(result_id=result_id, link=link, **wanted)
         first, *others = self.people.DownloadResult(request, metadata=metadata, timeout=30)
-        assert first.WhichOneof("part") == "result"
-        return first.result, [message.chunk for message in others]
+        assert first.WhichOneof("part") == "picture"
+        return first.picture, [message.chunk for message in others]
 
     def revoke(self, sid: UUID) -> None:
         """Before any call is made under it."""

@@ -9,6 +9,7 @@ import pytest
 from imagegen.results.v1 import result_pb2
 from prometheus_client import REGISTRY
 
+from services.results.delivery import Wanted
 from services.results.domain import OwnerId, ResultId, ResultNotFound
 from services.runtime.pages import encode_page_token
 from tests.identities import as_person, as_service
@@ -161,9 +162,9 @@ def test_a_large_picture_is_downloaded_whole_in_pieces_of_256_kib(world):
     owner, png = uuid4(), a_png(700, 500)
     stored = world.store(png, owner=owner)
 
-    result, chunks = world.download(stored.id, as_person(owner))
+    picture, chunks = world.download(stored.id, as_person(owner))
 
-    assert result == stored
+    assert picture.sha256 == stored.sha256
     assert len(chunks) > 3
     assert {len(chunk) for chunk in chunks[:-1]} == {256 * 1024}
     assert pixels(b"".join(chunks)) == pixels(png)
@@ -173,8 +174,8 @@ def test_whoever_has_the_link_sees_the_picture(world):
     stored = world.store(owner=uuid4())
 
     for metadata in ((), as_person(), as_service("gateway", "results")):
-        result, chunks = world.download(stored.id, metadata, stored.image_link)
-        assert result == stored
+        picture, chunks = world.download(stored.id, metadata, stored.image_link)
+        assert picture.sha256 == stored.sha256
         assert pixels(b"".join(chunks)) == pixels(a_png())
 
 
@@ -249,7 +250,7 @@ def test_a_picture_that_is_deleted_while_it_is_being_opened_is_not_lost_but_gone
     world.delete(owner, stored.id)
 
     with pytest.raises(ResultNotFound):
-        asyncio.run(world.results.delivery.open_picture(result))
+        asyncio.run(world.results.delivery.open(result, Wanted()))
 
 
 def test_a_lost_picture_can_still_be_deleted(world):

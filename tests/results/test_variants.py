@@ -12,7 +12,7 @@ from services.executor.sketch.painting.picture import paint
 from services.executor.sketch.painting.scene import imagine
 from services.results.domain import MAX_PIXELS
 from services.results.png import clean_png
-from services.results.variants import MAX_SIDE, WIDTHS, Format, Shape, Unreadable, make, shape_of
+from services.results.variants import Format, Shape, Unreadable, choose, decode, encode
 from tests.results.pictures import a_png, chunk, header, png_of
 
 PROMPTS = [
@@ -27,6 +27,10 @@ def as_png(image: Image.Image, **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG", **options)
     return bytes(clean_png(memoryview(file.getvalue())).data)
+
+
+def make(data: bytes, shape: Shape) -> bytes:
+    return encode(decode(data, (shape.width, shape.height)), shape.format)
 
 
 def made(data: bytes, shape: Shape) -> Image.Image:
@@ -44,7 +48,7 @@ def sketches(side: int) -> Sequence[bytes]:
 @pytest.mark.parametrize("format_", Format)
 @pytest.mark.parametrize("size", [(1024, 1024), (1920, 1080), (333, 1000)])
 def test_a_variant_has_the_width_that_was_asked_for_and_the_pictures_proportions(format_, size):
-    shape = shape_of(*size, 320, format_)
+    shape = choose(*size, 320, [format_])
     image = made(a_png(*size), shape)
     assert image.size == (shape.width, shape.height)
     assert image.width == 320
@@ -53,22 +57,32 @@ def test_a_variant_has_the_width_that_was_asked_for_and_the_pictures_proportions
 
 @pytest.mark.parametrize("wanted", [None, 320, 640, 1920])
 def test_nothing_is_enlarged(wanted):
-    assert shape_of(320, 200, wanted, Format.WEBP) == Shape(320, 200, Format.WEBP)
-    assert shape_of(320, 200, wanted, Format.PNG) is None, "the stored picture serves"
+    assert choose(320, 200, wanted, [Format.WEBP]) == Shape(320, 200, Format.WEBP)
+    assert choose(320, 200, wanted, [Format.PNG, Format.WEBP]) is None, "the stored picture serves"
 
 
 def test_a_line_keeps_at_least_one_pixel():
-    assert made(a_png(5000, 1), shape_of(5000, 1, 160, Format.WEBP)).size == (160, 1)
+    assert made(a_png(5000, 1), choose(5000, 1, 160, [Format.WEBP])).size == (160, 1)
 
 
-@pytest.mark.parametrize("size", [(MAX_SIDE + 1, 1), (1, MAX_PIXELS), (8000, 8000)])
-@pytest.mark.parametrize("format_", Format)
-def test_what_is_too_large_to_be_encoded_is_sent_as_it_is_stored(size, format_):
-    assert shape_of(*size, None, format_) is None
+@pytest.mark.parametrize("size", [(8000, 8000), (1, MAX_PIXELS), (160, 100_000)])
+def test_what_is_too_large_to_be_encoded_is_sent_as_it_is_stored(size):
+    assert choose(*size, None, [Format.AVIF, Format.WEBP, Format.JPEG]) is None
+
+
+def test_a_long_picture_is_sent_in_the_first_format_that_can_hold_it():
+    assert choose(20_000, 10, None, [Format.WEBP, Format.AVIF]) == Shape(20_000, 10, Format.AVIF)
+    assert choose(40_000, 10, None, [Format.WEBP, Format.AVIF, Format.JPEG]) == Shape(40_000, 10, Format.JPEG)
+    assert choose(20_000, 10, None, [Format.WEBP, Format.PNG, Format.AVIF]) is None
+
+
+@pytest.mark.parametrize(("format_", "side"), [(Format.WEBP, 16_383), (Format.AVIF, 32_768), (Format.JPEG, 65_500)])
+def test_every_format_holds_the_longest_side_that_is_tried(format_, side):
+    assert made(a_png(side, 2), choose(side, 2, None, [format_])).size == (side, 2)
 
 
 def test_the_largest_picture_can_be_made_smaller():
-    assert shape_of(8000, 8000, max(WIDTHS), Format.AVIF) == Shape(1920, 1920, Format.AVIF)
+    assert choose(8000, 8000, 1920, [Format.AVIF]) == Shape(1920, 1920, Format.AVIF)
 
 
 @pytest.mark.parametrize("format_", Format)

@@ -22,7 +22,7 @@ def results_server(results: UseCases, verifier: TokenVerifier, *, threads: int) 
     def register(server: grpc.aio.Server) -> None:
         people = ResultsServicer(results.gallery, results.delivery)
         results_service_pb2_grpc.add_ResultsServiceServicer_to_server(people, server)
-        workers = StoreServicer(results.storing, results.delivery)
+        workers = StoreServicer(results.storing, results.delivery, results.maker)
         store_service_pb2_grpc.add_StoreServiceServicer_to_server(workers, server)
 
     services = [

@@ -9,6 +9,7 @@ from services.results.domain import (
     NotAPicture,
     PictureLost,
     PictureTooLarge,
+    RangeNotSatisfiable,
     RecipeUnknown,
     ResultDiscarded,
     ResultNotFound,
@@ -26,6 +27,7 @@ ERRORS = ErrorTable(
         ResultDiscarded: (grpc.StatusCode.FAILED_PRECONDITION, error_reason_pb2.ERROR_REASON_RESULT_DISCARDED),
         LinkInvalid: (grpc.StatusCode.PERMISSION_DENIED, error_reason_pb2.ERROR_REASON_LINK_INVALID),
         RecipeUnknown: (grpc.StatusCode.NOT_FOUND, error_reason_pb2.ERROR_REASON_RECIPE_UNKNOWN),
+        RangeNotSatisfiable: (grpc.StatusCode.OUT_OF_RANGE, error_reason_pb2.ERROR_REASON_RANGE_NOT_SATISFIABLE),
         PictureLost: (grpc.StatusCode.DATA_LOSS, error_reason_pb2.ERROR_REASON_PICTURE_LOST),
     },
 )

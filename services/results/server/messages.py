@@ -2,10 +2,12 @@
 
 from dataclasses import asdict
 
-from imagegen.results.v1 import recipe_pb2, result_pb2, results_service_pb2
+from imagegen.results.v1 import picture_pb2, recipe_pb2, result_pb2, results_service_pb2
 
-from services.results.domain import Filter, Recipe, Result
+from services.results.delivery import Sent, Wanted
+from services.results.domain import ByteRange, Filter, Recipe, Result
 from services.results.links import ImageLink
+from services.results.variants import Format
 from services.runtime.protos import from_timestamp, to_timestamp
 
 
@@ -21,6 +23,7 @@ def result_to_proto(result: Result, link: ImageLink, *, painted_from: bool = Tru
         media_type=result.media_type,
         create_time=to_timestamp(result.created_at),
         image_link=result_pb2.ImageLink(expires=link.expires, signature=link.signature),
+        thumb_hash=result.thumb_hash,
         favorite=result.favorite,
         model=result.recipe.model if painted_from else "",
         prompt=result.recipe.prompt if painted_from else "",
@@ -53,4 +56,43 @@ def recipe_from_proto(recipe: recipe_pb2.Recipe) -> Recipe:
         seed=recipe.seed,
         count=recipe.count,
         engine=recipe.engine,
+    )
+
+
+_FORMATS = {
+    picture_pb2.PICTURE_FORMAT_PNG: Format.PNG,
+    picture_pb2.PICTURE_FORMAT_JPEG: Format.JPEG,
+    picture_pb2.PICTURE_FORMAT_WEBP: Format.WEBP,
+    picture_pb2.PICTURE_FORMAT_AVIF: Format.AVIF,
+}
+
+
+def wanted_from_proto(request: results_service_pb2.DownloadResultRequest) -> Wanted:
+    return Wanted(
+        width=request.width if request.HasField("width") else None,
+        formats=[_FORMATS[format_] for format_ in request.formats],
+        range=range_from_proto(request.range) if request.HasField("range") else None,
+        if_range_sha256=request.if_range_sha256,
+        redirect=request.redirect,
+    )
+
+
+def range_from_proto(range_: picture_pb2.ByteRange) -> ByteRange:
+    if range_.HasField("suffix_length"):
+        return ByteRange(suffix_length=range_.suffix_length)
+    return ByteRange(range_.first, range_.last if range_.HasField("last") else None)
+
+
+def picture_to_proto(sent: Sent) -> picture_pb2.Picture:
+    return picture_pb2.Picture(
+        media_type=sent.variant.media_type,
+        size_bytes=sent.variant.size_bytes,
+        sha256=sent.variant.sha256,
+        width=sent.variant.width,
+        height=sent.variant.height,
+        offset=sent.offset,
+        length=sent.length,
+        redirect_url=sent.redirect_url,
+        redirect_seconds=sent.redirect_seconds,
+        file_name=sent.file_name,
     )

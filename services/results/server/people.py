@@ -11,7 +11,13 @@ from services.results.delivery import Delivery
 from services.results.domain import OwnerId, Result, ResultId, TaskId
 from services.results.gallery import DEFAULT_PAGE_SIZE, Gallery
 from services.results.links import ImageLink
-from services.results.server.messages import filter_from_proto, recipe_to_proto, result_to_proto
+from services.results.server.messages import (
+    filter_from_proto,
+    picture_to_proto,
+    recipe_to_proto,
+    result_to_proto,
+    wanted_from_proto,
+)
 from services.runtime.calls import person
 from services.runtime.pages import decode_page_token, encode_page_token
 
@@ -87,8 +93,8 @@ class ResultsServicer(results_service_pb2_grpc.ResultsServiceServicer):
         self, request: results_service_pb2.DownloadResultRequest, context: Any
     ) -> AsyncIterator[results_service_pb2.DownloadResultResponse]:
         result = await asyncio.to_thread(self._readable, request)
-        chunks = await self._delivery.open_picture(result)
-        yield results_service_pb2.DownloadResultResponse(result=self._shown(result))
+        sent, chunks = await self._delivery.open(result, wanted_from_proto(request))
+        yield results_service_pb2.DownloadResultResponse(picture=picture_to_proto(sent))
         async for chunk in chunks:
             yield results_service_pb2.DownloadResultResponse(chunk=chunk)
 

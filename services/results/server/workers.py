@@ -9,6 +9,7 @@ from imagegen.results.v1 import store_service_pb2, store_service_pb2_grpc
 
 from services.results.delivery import Delivery
 from services.results.domain import OwnerId, TaskId
+from services.results.making import VariantMaker
 from services.results.server.messages import recipe_from_proto, result_to_proto
 from services.results.storing import Storing
 from services.results.upload import Upload
@@ -18,9 +19,10 @@ from services.runtime.errors import InvalidField
 class StoreServicer(store_service_pb2_grpc.StoreServiceServicer):
     """For workers."""
 
-    def __init__(self, storing: Storing, delivery: Delivery) -> None:
+    def __init__(self, storing: Storing, delivery: Delivery, maker: VariantMaker) -> None:
         self._storing = storing
         self._delivery = delivery
+        self._maker = maker
 
     async def StoreResult(
         self, request_iterator: AsyncIterator[store_service_pb2.StoreResultRequest], context: Any
@@ -29,6 +31,7 @@ class StoreServicer(store_service_pb2_grpc.StoreServiceServicer):
         owner_id, task_id = OwnerId(UUID(header.owner_id)), TaskId(UUID(header.task_id))
         recipe = recipe_from_proto(header.recipe)
         result = await asyncio.to_thread(self._storing.store_result, owner_id, task_id, header.index, recipe, upload)
+        self._maker.announce(result)
         return store_service_pb2.StoreResultResponse(
             result=result_to_proto(result, self._delivery.image_link(result.id))
         )

@@ -1,8 +1,13 @@
 """Every SQL statement of results."""
 
+from services.results.store.deleting import (
+    delete_result,
+    delete_results_of_owner,
+    delete_results_of_task,
+    delete_some,
+)
 from services.results.store.erased import (
     delete_tombstones,
-    doom_results,
     is_erased,
     may_have_orphans,
     remember_erased,
@@ -27,8 +32,6 @@ from services.results.store.orphans import (
 from services.results.store.results import (
     add_result,
     add_tombstone,
-    delete_result,
-    delete_results_of_task,
     find_result,
     get_linked_result,
     get_result,
@@ -39,21 +42,32 @@ from services.results.store.results import (
 from services.results.store.tables import (
     metadata,
 )
+from services.results.store.variants import (
+    add_variant,
+    delete_variant,
+    find_variant,
+    hold_result,
+)
 
 __all__ = [
     "add_orphan",
     "add_result",
     "add_tombstone",
+    "add_variant",
     "adopt_orphan",
     "delete_result",
+    "delete_results_of_owner",
     "delete_results_of_task",
+    "delete_some",
     "delete_tombstones",
+    "delete_variant",
     "doom_orphan",
     "doom_orphans",
-    "doom_results",
     "find_result",
+    "find_variant",
     "get_linked_result",
     "get_result",
+    "hold_result",
     "is_discarded",
     "is_erased",
     "list_doomed",

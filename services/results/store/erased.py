@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from services.results.domain import OwnerId
-from services.results.store.tables import erased_owners, orphans, results, tombstones
+from services.results.store.tables import erased_owners, orphans, tombstones
 from services.runtime.erasures import owner_hash
 
 
@@ -20,14 +20,6 @@ def remember_erased(tx: Connection, owner_id: OwnerId, now: datetime) -> None:
     """May be repeated."""
     erased = insert(erased_owners).values(owner_hash=owner_hash(owner_id), erased_at=now)
     tx.execute(erased.on_conflict_do_nothing())
-
-
-def doom_results(tx: Connection, owner_id: OwnerId, now: datetime, limit: int) -> int:
-    """Delete so many of the owner's results, or all that are left; how many those were. Their keys become orphans."""
-    some = sa.select(results.c.id).where(results.c.owner_id == owner_id).limit(limit)
-    gone = sa.delete(results).where(results.c.id.in_(some)).returning(results.c.image_url).cte("gone")
-    keys = sa.select(gone.c.image_url, sa.true(), sa.literal(now), sa.literal(owner_id, sa.Uuid))
-    return tx.execute(sa.insert(orphans).from_select(["store_key", "doomed", "created_at", "owner_id"], keys)).rowcount
 
 
 def delete_tombstones(tx: Connection, owner_id: OwnerId) -> None:

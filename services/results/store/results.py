@@ -71,19 +71,6 @@ def list_some(tx: Connection, owner_id: OwnerId, result_ids: Collection[ResultId
     return [to_result(row) for row in tx.execute(found).mappings()]
 
 
-def delete_result(tx: Connection, owner_id: OwnerId, result_id: ResultId) -> None:
-    """Raises ResultNotFound."""
-    gone = sa.delete(results).where(results.c.owner_id == owner_id, results.c.id == result_id)
-    if not tx.execute(gone).rowcount:
-        raise ResultNotFound
-
-
-def delete_results_of_task(tx: Connection, owner_id: OwnerId, task_id: TaskId) -> list[str]:
-    """The keys of what is no longer there."""
-    gone = sa.delete(results).where(results.c.owner_id == owner_id, results.c.task_id == task_id)
-    return list(tx.scalars(gone.returning(results.c.image_url)))
-
-
 def add_tombstone(tx: Connection, owner_id: OwnerId, task_id: TaskId, index: int | None, now: datetime) -> None:
     """For one picture of the task, or (None) for all of them."""
     values = {"task_id": task_id, "index": index, "owner_id": owner_id, "created_at": now}

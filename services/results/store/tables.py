@@ -43,9 +43,23 @@ results = sa.Table(
     sa.Column("favorite", sa.Boolean, nullable=False),
     sa.Column("ordinal", sa.Integer, nullable=False),
     sa.Column("words", TSVECTOR, nullable=False),
+    sa.Column("thumb_hash", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("task_id", "index", name="results_task_id_index_key"),
     sa.Index("results_owner_id_id_idx", "owner_id", "id"),
     sa.Index("results_words_idx", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+)
+
+variants = sa.Table(
+    "variants",
+    metadata,
+    sa.Column("result_id", sa.Uuid, sa.ForeignKey("results.id"), primary_key=True),
+    sa.Column("media_type", sa.Text, primary_key=True),
+    sa.Column("width", sa.Integer, primary_key=True),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("store_key", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
 )
 
 tombstones = sa.Table(

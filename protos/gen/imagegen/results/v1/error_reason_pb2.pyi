@@ -58,6 +58,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "PICTURE_LOST", "domain": "results.imagegen"}
     """
+    ERROR_REASON_RANGE_NOT_SATISFIABLE: _ErrorReason.ValueType  # 8
+    """The range has no byte of the picture, whose size is said.
+
+        {"reason": "RANGE_NOT_SATISFIABLE", "domain": "results.imagegen", "metadata": {"size_bytes": "1048576"}}
+    """
     ERROR_REASON_RECIPE_UNKNOWN: _ErrorReason.ValueType  # 30
     """The result was stored before it was noted what pictures are painted from.
 
@@ -102,6 +107,11 @@ ERROR_REASON_PICTURE_LOST: ErrorReason.ValueType  # 7
 """The row is there and the store has lost its bytes.
 
     {"reason": "PICTURE_LOST", "domain": "results.imagegen"}
+"""
+ERROR_REASON_RANGE_NOT_SATISFIABLE: ErrorReason.ValueType  # 8
+"""The range has no byte of the picture, whose size is said.
+
+    {"reason": "RANGE_NOT_SATISFIABLE", "domain": "results.imagegen", "metadata": {"size_bytes": "1048576"}}
 """
 ERROR_REASON_RECIPE_UNKNOWN: ErrorReason.ValueType  # 30
 """The result was stored before it was noted what pictures are painted from.

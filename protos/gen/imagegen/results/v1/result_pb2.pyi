@@ -33,6 +33,7 @@ class Result(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     IMAGE_LINK_FIELD_NUMBER: _builtins.int
+    THUMB_HASH_FIELD_NUMBER: _builtins.int
     FAVORITE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
@@ -49,6 +50,8 @@ class Result(_message.Message):
     sha256: _builtins.str
     """Of the stored picture, lower-case hexadecimal."""
     media_type: _builtins.str
+    thumb_hash: _builtins.bytes
+    """A blur of the picture in at most 25 bytes (https://evanw.github.io/thumbhash/). Empty: there is none."""
     favorite: _builtins.bool
     """Its owner has marked it."""
     model: _builtins.str
@@ -75,13 +78,14 @@ class Result(_message.Message):
         media_type: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         image_link: Global___ImageLink | None = ...,
+        thumb_hash: _builtins.bytes = ...,
         favorite: _builtins.bool = ...,
         model: _builtins.str = ...,
         prompt: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "image_link", b"image_link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "favorite", b"favorite", "height", b"height", "id", b"id", "image_link", b"image_link", "index", b"index", "media_type", b"media_type", "model", b"model", "prompt", b"prompt", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "favorite", b"favorite", "height", b"height", "id", b"id", "image_link", b"image_link", "index", b"index", "media_type", b"media_type", "model", b"model", "prompt", b"prompt", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id", "thumb_hash", b"thumb_hash", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

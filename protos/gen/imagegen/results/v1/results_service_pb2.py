@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from imagegen.results.v1 import picture_pb2 as imagegen_dot_results_dot_v1_dot_picture__pb2
 from imagegen.results.v1 import recipe_pb2 as imagegen_dot_results_dot_v1_dot_recipe__pb2
 from imagegen.results.v1 import result_pb2 as imagegen_dot_results_dot_v1_dot_result__pb2
 from imagegen.runtime.v1 import access_pb2 as imagegen_dot_runtime_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)imagegen/results/v1/results_service.proto\x12\x13imagegen.results.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a imagegen/results/v1/recipe.proto\x1a imagegen/results/v1/result.proto\x1a imagegen/runtime/v1/access.proto\"/\n\x10GetResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x11GetResultResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Result\"\xcf\x03\n\x12ListResultsRequest\x12!\n\x08task_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12#\n\nresult_ids\x18\t \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12U\n\x05model\x18\x04 \x01(\tBF\xbaHCr\x02\x18@\xba\x01<\n\tmodel.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\x12\x15\n\x08\x66\x61vorite\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x30\n\x0c\x63reated_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12T\n\x04text\x18\x08 \x01(\tBF\xbaHCr\x03\x18\xc8\x01\xba\x01;\n\x08text.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')B\x0b\n\t_favorite\"\\\n\x13ListResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.imagegen.results.v1.Result\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x10GetRecipeRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x11GetRecipeResponse\x12+\n\x06recipe\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Recipe\x12\r\n\x05index\x18\x02 \x01(\x05\"C\n\x12SetFavoriteRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08\x66\x61vorite\x18\x02 \x01(\x08\"\x15\n\x13SetFavoriteResponse\"2\n\x13\x44\x65leteResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x16\n\x14\x44\x65leteResultResponse\"B\n\x19\x42\x61tchDeleteResultsRequest\x12%\n\nresult_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x64\"\x05r\x03\xb0\x01\x01\"\xb7\x01\n\x1a\x42\x61tchDeleteResultsResponse\x12I\n\x08outcomes\x18\x01 \x03(\x0e\x32\x37.imagegen.results.v1.BatchDeleteResultsResponse.Outcome\"N\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_DELETED\x10\x01\x12\x15\n\x11OUTCOME_NOT_FOUND\x10\x02\"b\n\x15\x44ownloadResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12,\n\x04link\x18\x02 \x01(\x0b\x32\x1e.imagegen.results.v1.ImageLink\"`\n\x16\x44ownloadResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.ResultH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part2\x9d\x06\n\x0eResultsService\x12\x64\n\tGetResult\x12%.imagegen.results.v1.GetResultRequest\x1a&.imagegen.results.v1.GetResultResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\x0bListResults\x12\'.imagegen.results.v1.ListResultsRequest\x1a(.imagegen.results.v1.ListResultsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12\x64\n\tGetRecipe\x12%.imagegen.results.v1.GetRecipeRequest\x1a&.imagegen.results.v1.GetRecipeResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\x0bSetFavorite\x12\'.imagegen.results.v1.SetFavoriteRequest\x1a(.imagegen.results.v1.SetFavoriteResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12m\n\x0c\x44\x65leteResult\x12(.imagegen.results.v1.DeleteResultRequest\x1a).imagegen.results.v1.DeleteResultResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12\x7f\n\x12\x42\x61tchDeleteResults\x12..imagegen.results.v1.BatchDeleteResultsRequest\x1a/.imagegen.results.v1.BatchDeleteResultsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12w\n\x0e\x44ownloadResult\x12*.imagegen.results.v1.DownloadResultRequest\x1a+.imagegen.results.v1.DownloadResultResponse\"\n\xa2\xbb\x18\x06\x08\x01\x10\x01(\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)imagegen/results/v1/results_service.proto\x12\x13imagegen.results.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!imagegen/results/v1/picture.proto\x1a imagegen/results/v1/recipe.proto\x1a imagegen/results/v1/result.proto\x1a imagegen/runtime/v1/access.proto\"/\n\x10GetResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x11GetResultResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Result\"\xcf\x03\n\x12ListResultsRequest\x12!\n\x08task_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12#\n\nresult_ids\x18\t \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12U\n\x05model\x18\x04 \x01(\tBF\xbaHCr\x02\x18@\xba\x01<\n\tmodel.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')\x12\x15\n\x08\x66\x61vorite\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x30\n\x0c\x63reated_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12T\n\x04text\x18\x08 \x01(\tBF\xbaHCr\x03\x18\xc8\x01\xba\x01;\n\x08text.nul\x12\x17must not contain U+0000\x1a\x16!this.contains(\'\\x00\')B\x0b\n\t_favorite\"\\\n\x13ListResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.imagegen.results.v1.Result\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x10GetRecipeRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x11GetRecipeResponse\x12+\n\x06recipe\x18\x01 \x01(\x0b\x32\x1b.imagegen.results.v1.Recipe\x12\r\n\x05index\x18\x02 \x01(\x05\"C\n\x12SetFavoriteRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08\x66\x61vorite\x18\x02 \x01(\x08\"\x15\n\x13SetFavoriteResponse\"2\n\x13\x44\x65leteResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x16\n\x14\x44\x65leteResultResponse\"B\n\x19\x42\x61tchDeleteResultsRequest\x12%\n\nresult_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x64\"\x05r\x03\xb0\x01\x01\"\xb7\x01\n\x1a\x42\x61tchDeleteResultsResponse\x12I\n\x08outcomes\x18\x01 \x03(\x0e\x32\x37.imagegen.results.v1.BatchDeleteResultsResponse.Outcome\"N\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_DELETED\x10\x01\x12\x15\n\x11OUTCOME_NOT_FOUND\x10\x02\"\xd5\x02\n\x15\x44ownloadResultRequest\x12\x1b\n\tresult_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12,\n\x04link\x18\x02 \x01(\x0b\x32\x1e.imagegen.results.v1.ImageLink\x12+\n\x05width\x18\x03 \x01(\x05\x42\x17\xbaH\x14\x1a\x12\x30\xa0\x01\x30\xc0\x02\x30\x80\x05\x30\xc0\x07\x30\x80\n0\x80\x0fH\x00\x88\x01\x01\x12\x46\n\x07\x66ormats\x18\x04 \x03(\x0e\x32\".imagegen.results.v1.PictureFormatB\x11\xbaH\x0e\x92\x01\x0b\x10\x04\"\x07\x82\x01\x04\x10\x01 \x00\x12-\n\x05range\x18\x05 \x01(\x0b\x32\x1e.imagegen.results.v1.ByteRange\x12\x31\n\x0fif_range_sha256\x18\x06 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{64})?$\x12\x10\n\x08redirect\x18\x07 \x01(\x08\x42\x08\n\x06_width\"b\n\x16\x44ownloadResultResponse\x12/\n\x07picture\x18\x01 \x01(\x0b\x32\x1c.imagegen.results.v1.PictureH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part2\x9d\x06\n\x0eResultsService\x12\x64\n\tGetResult\x12%.imagegen.results.v1.GetResultRequest\x1a&.imagegen.results.v1.GetResultResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\x0bListResults\x12\'.imagegen.results.v1.ListResultsRequest\x1a(.imagegen.results.v1.ListResultsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12\x64\n\tGetRecipe\x12%.imagegen.results.v1.GetRecipeRequest\x1a&.imagegen.results.v1.GetRecipeResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x02\x12j\n\x0bSetFavorite\x12\'.imagegen.results.v1.SetFavoriteRequest\x1a(.imagegen.results.v1.SetFavoriteResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12m\n\x0c\x44\x65leteResult\x12(.imagegen.results.v1.DeleteResultRequest\x1a).imagegen.results.v1.DeleteResultResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12\x7f\n\x12\x42\x61tchDeleteResults\x12..imagegen.results.v1.BatchDeleteResultsRequest\x1a/.imagegen.results.v1.BatchDeleteResultsResponse\"\x08\xa2\xbb\x18\x04\x10\x01(\x01\x12w\n\x0e\x44ownloadResult\x12*.imagegen.results.v1.DownloadResultRequest\x1a+.imagegen.results.v1.DownloadResultResponse\"\n\xa2\xbb\x18\x06\x08\x01\x10\x01(\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHDELETERESULTSREQUEST'].fields_by_name['result_ids']._serialized_options = b'\272H\016\222\001\013\010\001\020d\"\005r\003\260\001\001'
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['result_id']._loaded_options = None
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['result_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['width']._loaded_options = None
+  _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['width']._serialized_options = b'\272H\024\032\0220\240\0010\300\0020\200\0050\300\0070\200\n0\200\017'
+  _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['formats']._loaded_options = None
+  _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['formats']._serialized_options = b'\272H\016\222\001\013\020\004\"\007\202\001\004\020\001 \000'
+  _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['if_range_sha256']._loaded_options = None
+  _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['if_range_sha256']._serialized_options = b'\272H\025r\0232\021^([0-9a-f]{64})?$'
   _globals['_RESULTSSERVICE'].methods_by_name['GetResult']._loaded_options = None
   _globals['_RESULTSSERVICE'].methods_by_name['GetResult']._serialized_options = b'\242\273\030\004\020\001(\002'
   _globals['_RESULTSSERVICE'].methods_by_name['ListResults']._loaded_options = None
@@ -74,36 +81,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESULTSSERVICE'].methods_by_name['BatchDeleteResults']._serialized_options = b'\242\273\030\004\020\001(\001'
   _globals['_RESULTSSERVICE'].methods_by_name['DownloadResult']._loaded_options = None
   _globals['_RESULTSSERVICE'].methods_by_name['DownloadResult']._serialized_options = b'\242\273\030\006\010\001\020\001(\002'
-  _globals['_GETRESULTREQUEST']._serialized_start=230
-  _globals['_GETRESULTREQUEST']._serialized_end=277
-  _globals['_GETRESULTRESPONSE']._serialized_start=279
-  _globals['_GETRESULTRESPONSE']._serialized_end=343
-  _globals['_LISTRESULTSREQUEST']._serialized_start=346
-  _globals['_LISTRESULTSREQUEST']._serialized_end=809
-  _globals['_LISTRESULTSRESPONSE']._serialized_start=811
-  _globals['_LISTRESULTSRESPONSE']._serialized_end=903
-  _globals['_GETRECIPEREQUEST']._serialized_start=905
-  _globals['_GETRECIPEREQUEST']._serialized_end=952
-  _globals['_GETRECIPERESPONSE']._serialized_start=954
-  _globals['_GETRECIPERESPONSE']._serialized_end=1033
-  _globals['_SETFAVORITEREQUEST']._serialized_start=1035
-  _globals['_SETFAVORITEREQUEST']._serialized_end=1102
-  _globals['_SETFAVORITERESPONSE']._serialized_start=1104
-  _globals['_SETFAVORITERESPONSE']._serialized_end=1125
-  _globals['_DELETERESULTREQUEST']._serialized_start=1127
-  _globals['_DELETERESULTREQUEST']._serialized_end=1177
-  _globals['_DELETERESULTRESPONSE']._serialized_start=1179
-  _globals['_DELETERESULTRESPONSE']._serialized_end=1201
-  _globals['_BATCHDELETERESULTSREQUEST']._serialized_start=1203
-  _globals['_BATCHDELETERESULTSREQUEST']._serialized_end=1269
-  _globals['_BATCHDELETERESULTSRESPONSE']._serialized_start=1272
-  _globals['_BATCHDELETERESULTSRESPONSE']._serialized_end=1455
-  _globals['_BATCHDELETERESULTSRESPONSE_OUTCOME']._serialized_start=1377
-  _globals['_BATCHDELETERESULTSRESPONSE_OUTCOME']._serialized_end=1455
-  _globals['_DOWNLOADRESULTREQUEST']._serialized_start=1457
-  _globals['_DOWNLOADRESULTREQUEST']._serialized_end=1555
-  _globals['_DOWNLOADRESULTRESPONSE']._serialized_start=1557
-  _globals['_DOWNLOADRESULTRESPONSE']._serialized_end=1653
-  _globals['_RESULTSSERVICE']._serialized_start=1656
-  _globals['_RESULTSSERVICE']._serialized_end=2453
+  _globals['_GETRESULTREQUEST']._serialized_start=265
+  _globals['_GETRESULTREQUEST']._serialized_end=312
+  _globals['_GETRESULTRESPONSE']._serialized_start=314
+  _globals['_GETRESULTRESPONSE']._serialized_end=378
+  _globals['_LISTRESULTSREQUEST']._serialized_start=381
+  _globals['_LISTRESULTSREQUEST']._serialized_end=844
+  _globals['_LISTRESULTSRESPONSE']._serialized_start=846
+  _globals['_LISTRESULTSRESPONSE']._serialized_end=938
+  _globals['_GETRECIPEREQUEST']._serialized_start=940
+  _globals['_GETRECIPEREQUEST']._serialized_end=987
+  _globals['_GETRECIPERESPONSE']._serialized_start=989
+  _globals['_GETRECIPERESPONSE']._serialized_end=1068
+  _globals['_SETFAVORITEREQUEST']._serialized_start=1070
+  _globals['_SETFAVORITEREQUEST']._serialized_end=1137
+  _globals['_SETFAVORITERESPONSE']._serialized_start=1139
+  _globals['_SETFAVORITERESPONSE']._serialized_end=1160
+  _globals['_DELETERESULTREQUEST']._serialized_start=1162
+  _globals['_DELETERESULTREQUEST']._serialized_end=1212
+  _globals['_DELETERESULTRESPONSE']._serialized_start=1214
+  _globals['_DELETERESULTRESPONSE']._serialized_end=1236
+  _globals['_BATCHDELETERESULTSREQUEST']._serialized_start=1238
+  _globals['_BATCHDELETERESULTSREQUEST']._serialized_end=1304
+  _globals['_BATCHDELETERESULTSRESPONSE']._serialized_start=1307
+  _globals['_BATCHDELETERESULTSRESPONSE']._serialized_end=1490
+  _globals['_BATCHDELETERESULTSRESPONSE_OUTCOME']._serialized_start=1412
+  _globals['_BATCHDELETERESULTSRESPONSE_OUTCOME']._serialized_end=1490
+  _globals['_DOWNLOADRESULTREQUEST']._serialized_start=1493
+  _globals['_DOWNLOADRESULTREQUEST']._serialized_end=1834
+  _globals['_DOWNLOADRESULTRESPONSE']._serialized_start=1836
+  _globals['_DOWNLOADRESULTRESPONSE']._serialized_end=1934
+  _globals['_RESULTSSERVICE']._serialized_start=1937
+  _globals['_RESULTSSERVICE']._serialized_end=2734
 # @@protoc_insertion_point(module_scope)

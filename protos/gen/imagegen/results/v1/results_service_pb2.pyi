@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from imagegen.results.v1 import picture_pb2 as _picture_pb2
 from imagegen.results.v1 import recipe_pb2 as _recipe_pb2
 from imagegen.results.v1 import result_pb2 as _result_pb2
 import builtins as _builtins
@@ -328,22 +329,50 @@ class DownloadResultRequest(_message.Message):
 
     RESULT_ID_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FORMATS_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    IF_RANGE_SHA256_FIELD_NUMBER: _builtins.int
+    REDIRECT_FIELD_NUMBER: _builtins.int
     result_id: _builtins.str
+    width: _builtins.int
+    """Pixels; the height follows, and nothing is enlarged. Absent: as it was painted."""
+    if_range_sha256: _builtins.str
+    """The range is meant of these bytes (SHA-256, lower-case hexadecimal); if they are others, the whole is sent."""
+    redirect: _builtins.bool
+    """The caller goes to redirect_url if there is one."""
     @_builtins.property
     def link(self) -> _result_pb2.ImageLink:
         """Absent: the caller's token decides."""
+
+    @_builtins.property
+    def formats(self) -> _containers.RepeatedScalarFieldContainer[_picture_pb2.PictureFormat.ValueType]:
+        """Those that the caller can show, best first; the first that can hold a picture of this size is sent. Empty, or if
+        none can: PNG, as it is stored.
+        """
+
+    @_builtins.property
+    def range(self) -> _picture_pb2.ByteRange:
+        """Absent: the whole."""
 
     def __init__(
         self,
         *,
         result_id: _builtins.str = ...,
         link: _result_pb2.ImageLink | None = ...,
+        width: _builtins.int | None = ...,
+        formats: _abc.Iterable[_picture_pb2.PictureFormat.ValueType] | None = ...,
+        range: _picture_pb2.ByteRange | None = ...,
+        if_range_sha256: _builtins.str = ...,
+        redirect: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_width", b"_width", "link", b"link", "range", b"range", "width", b"width"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "result_id", b"result_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_width", b"_width", "formats", b"formats", "if_range_sha256", b"if_range_sha256", "link", b"link", "range", b"range", "redirect", b"redirect", "result_id", b"result_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__width: _TypeAlias = _typing.Literal["width"]  # noqa: Y015
+    _WhichOneofArgType__width: _TypeAlias = _typing.Literal["_width", b"_width"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__width) -> _WhichOneofReturnType__width | None: ...
 
 Global___DownloadResultRequest: _TypeAlias = DownloadResultRequest  # noqa: Y015
 
@@ -351,25 +380,25 @@ Global___DownloadResultRequest: _TypeAlias = DownloadResultRequest  # noqa: Y015
 class DownloadResultResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    RESULT_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
-    """Every other message: the next bytes of the picture."""
+    """Every other message: the next bytes of the range."""
     @_builtins.property
-    def result(self) -> _result_pb2.Result:
+    def picture(self) -> _picture_pb2.Picture:
         """First message."""
 
     def __init__(
         self,
         *,
-        result: _result_pb2.Result | None = ...,
+        picture: _picture_pb2.Picture | None = ...,
         chunk: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "picture", b"picture"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "picture", b"picture"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["result", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["picture", "chunk"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 

@@ -149,14 +149,16 @@ class ResultsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadResult(self, request, context):
-        """DownloadResult streams the picture: the result first, then its bytes in order. Opened by the
-        owner's token, or by a link.
+        """DownloadResult streams a picture: what is sent first, then its bytes in order. Opened by the owner's
+        token, or by a link. A variant (another width or format) is made at its first request and kept.
 
         Errors:
 
         * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
         * `PERMISSION_DENIED` `LINK_INVALID`: the link's signature is wrong or it has expired.
         * `UNAUTHENTICATED` `TOKEN_MISSING`: neither a token nor a link was sent.
+        * `OUT_OF_RANGE` `RANGE_NOT_SATISFIABLE`: the range has no byte of the picture; `ErrorInfo.metadata`
+        has its `size_bytes`.
         * `DATA_LOSS` `PICTURE_LOST`: the store has lost the bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

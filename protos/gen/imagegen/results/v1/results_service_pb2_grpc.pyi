@@ -80,14 +80,16 @@ class ResultsServiceStub:
     fails. What is not there, or belongs to somebody else, keeps no other from being deleted.
     """
     DownloadResult: _grpc.UnaryStreamMultiCallable[_results_service_pb2.DownloadResultRequest, _results_service_pb2.DownloadResultResponse]
-    """DownloadResult streams the picture: the result first, then its bytes in order. Opened by the
-    owner's token, or by a link.
+    """DownloadResult streams a picture: what is sent first, then its bytes in order. Opened by the owner's
+    token, or by a link. A variant (another width or format) is made at its first request and kept.
 
     Errors:
 
     * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
     * `PERMISSION_DENIED` `LINK_INVALID`: the link's signature is wrong or it has expired.
     * `UNAUTHENTICATED` `TOKEN_MISSING`: neither a token nor a link was sent.
+    * `OUT_OF_RANGE` `RANGE_NOT_SATISFIABLE`: the range has no byte of the picture; `ErrorInfo.metadata`
+      has its `size_bytes`.
     * `DATA_LOSS` `PICTURE_LOST`: the store has lost the bytes.
     """
 
@@ -143,14 +145,16 @@ class ResultsServiceAsyncStub(ResultsServiceStub):
     fails. What is not there, or belongs to somebody else, keeps no other from being deleted.
     """
     DownloadResult: _aio.UnaryStreamMultiCallable[_results_service_pb2.DownloadResultRequest, _results_service_pb2.DownloadResultResponse]  # type: ignore[assignment]
-    """DownloadResult streams the picture: the result first, then its bytes in order. Opened by the
-    owner's token, or by a link.
+    """DownloadResult streams a picture: what is sent first, then its bytes in order. Opened by the owner's
+    token, or by a link. A variant (another width or format) is made at its first request and kept.
 
     Errors:
 
     * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
     * `PERMISSION_DENIED` `LINK_INVALID`: the link's signature is wrong or it has expired.
     * `UNAUTHENTICATED` `TOKEN_MISSING`: neither a token nor a link was sent.
+    * `OUT_OF_RANGE` `RANGE_NOT_SATISFIABLE`: the range has no byte of the picture; `ErrorInfo.metadata`
+      has its `size_bytes`.
     * `DATA_LOSS` `PICTURE_LOST`: the store has lost the bytes.
     """
 
@@ -245,14 +249,16 @@ class ResultsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_service_pb2.DownloadResultRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_results_service_pb2.DownloadResultResponse], _abc.AsyncIterator[_results_service_pb2.DownloadResultResponse]]:
-        """DownloadResult streams the picture: the result first, then its bytes in order. Opened by the
-        owner's token, or by a link.
+        """DownloadResult streams a picture: what is sent first, then its bytes in order. Opened by the owner's
+        token, or by a link. A variant (another width or format) is made at its first request and kept.
 
         Errors:
 
         * `NOT_FOUND` `RESULT_NOT_FOUND`: no such result, or it belongs to somebody else.
         * `PERMISSION_DENIED` `LINK_INVALID`: the link's signature is wrong or it has expired.
         * `UNAUTHENTICATED` `TOKEN_MISSING`: neither a token nor a link was sent.
+        * `OUT_OF_RANGE` `RANGE_NOT_SATISFIABLE`: the range has no byte of the picture; `ErrorInfo.metadata`
+          has its `size_bytes`.
         * `DATA_LOSS` `PICTURE_LOST`: the store has lost the bytes.
         """
 
