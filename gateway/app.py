@@ -26,6 +26,7 @@ from gateway import (
     sessions,
 )
 from gateway.clients import Neighbours
+from gateway.compression import CompressionMiddleware
 from gateway.conditional import ConditionalMiddleware
 from gateway.document import openapi
 from gateway.middleware import RequestMiddleware
@@ -82,7 +83,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
         *(keys, health, page, problem_pages),
     ):
         app.include_router(module.router)
-    for middleware in (ConditionalMiddleware, RateMiddleware, RequestMiddleware):
+    for middleware in (CompressionMiddleware, ConditionalMiddleware, RateMiddleware, RequestMiddleware):
         # The last is the outermost.
         app.add_middleware(middleware)
     errors.install(app)

@@ -62,6 +62,7 @@ def _tagged(start: Message, body: Message, if_none_match: Iterable[str]) -> tupl
     headers["ETag"] = etag = etag_of(body["body"])
     headers.setdefault("Cache-Control", CACHING)
     if has(if_none_match, etag):
-        del headers["Content-Type"], headers["Content-Length"]
+        for name in ("Content-Type", "Content-Length", "Content-Encoding"):
+            del headers[name]
         return {**start, "status": 304, "headers": headers.raw}, {**body, "body": b""}
     return {**start, "headers": headers.raw}, body
