@@ -8,14 +8,19 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
 import grpc
+import httpx
 import pytest
 import sqlalchemy as sa
-from imagegen.results.v1 import picture_pb2, results_service_pb2, results_service_pb2_grpc
+from imagegen.results.v1 import (
+    picture_pb2,
+    results_service_pb2,
+    results_service_pb2_grpc,
+    store_service_pb2_grpc,
+)
 from PIL import Image
 from prometheus_client import REGISTRY
 
@@ -32,6 +37,7 @@ from services.runtime.errors import DependencyUnavailable
 from tests.identities import as_person, verifier
 from tests.results.conftest import Refusal, World, refusal, refusal_of
 from tests.results.pictures import a_png, chunk, header, png_of
+from tests.results.store_servers import BUCKET
 from tests.results.test_crashes import TWO_HOURS_PASS
 from tests.results.test_races import ROUNDS, at_once
 from tests.serving import running
@@ -80,11 +86,6 @@ class WatchedStore(Blobs):
             assert self.go_on.wait(20)
 
 
-class SigningStore(Blobs):
-    def sign(self, key: str, lifetime: timedelta) -> str:
-        return f"https://store.example.com/{key}?for={lifetime.total_seconds():.0f}"
-
-
 @contextmanager
 def replica(world: World, blobs: Blobs) -> Iterator[World]:
     """One more process on the same database, with a store of its own kind."""
@@ -95,7 +96,8 @@ def replica(world: World, blobs: Blobs) -> Iterator[World]:
         grpc.insecure_channel(address) as channel,
     ):
         people = results_service_pb2_grpc.ResultsServiceStub(channel)
-        yield World(people, world.workers, results, world.links, world.folder, world.database, world.authority)
+        workers = store_service_pb2_grpc.StoreServiceStub(channel)
+        yield World(people, workers, results, world.links, world.folder, world.database, world.authority)
     database.close()
 
 
@@ -414,28 +416,48 @@ def test_no_variant_is_made_of_a_picture_that_the_store_has_lost(world):
     assert world.rows("variants") == world.rows("orphans") == []
 
 
-def test_a_store_that_can_hands_the_bytes_out_itself_for_ten_minutes_at_most(world):
-    owner, result_id = a_picture(world)
-    with replica(world, SigningStore.from_url(world.folder.as_uri())) as signing:
-        picture, chunks = signing.download(result_id, as_person(owner), **SMALL, redirect=True)
-        [variant] = world.rows("variants")
-        assert picture.redirect_url == f"https://store.example.com/{variant.store_key}?for={picture.redirect_seconds}"
-        assert 0 < picture.redirect_seconds <= 600
-        assert (picture.length, chunks) == (0, [])
-        assert (picture.sha256, picture.size_bytes) == (variant.sha256, variant.size_bytes)
-        assert "store.example.com" not in str(world.rows("results") + world.rows("variants"))
-
-        picture, chunks = signing.download(result_id, as_person(owner), **SMALL)
-        assert (picture.redirect_url, picture.length) == ("", len(b"".join(chunks)))
+@pytest.fixture
+def s3(rclone) -> Blobs:
+    """A store that hands bytes out itself."""
+    return Blobs.from_url(f"s3://{BUCKET}/{uuid4()}", rclone.options(), redirects=True)
 
 
-def test_nobody_is_sent_to_where_the_picture_is_no_more(world):
-    owner, result_id = a_picture(world)
-    (world.folder / f"{result_id}.png").unlink()
-    with replica(world, SigningStore.from_url(world.folder.as_uri())) as signing:
-        with pytest.raises(grpc.RpcError) as caught:
-            signing.download(result_id, as_person(owner), redirect=True)
-        assert refusal(caught) == LOST
+@pytest.fixture
+def on_s3(world, s3) -> Iterator[World]:
+    with replica(world, s3) as other:
+        yield other
+
+
+def test_a_store_that_can_hands_the_bytes_out_itself_for_ten_minutes_at_most(on_s3):
+    owner, result_id = a_picture(on_s3)
+
+    picture, chunks = on_s3.download(result_id, as_person(owner), **SMALL, redirect=True)
+
+    assert 0 < picture.redirect_seconds <= 600
+    assert f"X-Amz-Expires={picture.redirect_seconds}" in picture.redirect_url
+    assert (picture.length, chunks) == (0, [])
+    answer = httpx.get(picture.redirect_url, trust_env=False)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    assert hashlib.sha256(answer.content).hexdigest() == picture.sha256
+    assert "X-Amz" not in str([on_s3.rows(table) for table in ("results", "variants", "orphans")])
+
+
+def test_who_follows_no_redirect_gets_the_bytes_from_here(on_s3):
+    owner, result_id = a_picture(on_s3)
+
+    picture, chunks = on_s3.download(result_id, as_person(owner), **SMALL)
+
+    assert (picture.redirect_url, picture.length) == ("", len(b"".join(chunks)))
+
+
+def test_nobody_is_sent_to_where_the_picture_is_no_more(on_s3, s3):
+    owner, result_id = a_picture(on_s3)
+    s3.delete(f"{result_id}.png")
+
+    with pytest.raises(grpc.RpcError) as caught:
+        on_s3.download(result_id, as_person(owner), redirect=True)
+
+    assert refusal(caught) == LOST
 
 
 def test_every_picture_is_stored_with_a_thumb_hash(world):
