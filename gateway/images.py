@@ -38,6 +38,9 @@ _WIDTH = results.DownloadResultRequest.DESCRIPTOR.fields_by_name["width"].GetOpt
 WIDTHS = list(getattr(_WIDTH.int32, "in"))
 """Those that the contract lists."""
 
+FETCH_SITE = "Sec-Fetch-Site"
+"""Where the page is from that a browser loads a picture for (W3C Fetch Metadata)."""
+
 FORMATS = {
     "image/png": picture_pb2.PICTURE_FORMAT_PNG,
     "image/jpeg": picture_pb2.PICTURE_FORMAT_JPEG,
@@ -126,7 +129,7 @@ async def get_image(
         formats=[FORMATS[type_] for type_ in types],
         range=parse_range(range_) if is_partial else None,
         if_range_sha256=if_range_sha256(if_range),
-        redirect=not download,  # the store does not know the file's name
+        redirect=_may_be_redirected(request) and not download,  # the store does not know the file's name
     )
     call = calls.results.DownloadResult(wanted, timeout=DOWNLOAD_SECONDS, metadata=calls.metadata)
     parts = aiter(call)
@@ -150,6 +153,7 @@ async def get_image(
         # The cached answer must not outlive the URL, nor leave too little of its life to begin a download.
         headers["Cache-Control"] = f"private, max-age={picture.redirect_seconds // 2}"
         headers["Location"] = picture.redirect_url
+        headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary")]), FETCH_SITE])
         return Response(status_code=302, headers=headers)
     is_part = picture.length < picture.size_bytes
     if is_part:
@@ -171,6 +175,11 @@ async def get_image(
 
     status = 206 if is_part else 200
     return RelayedResponse(end, _chunks(parts), status=status, media_type=picture.media_type, headers=headers)
+
+
+def _may_be_redirected(request: Request) -> bool:
+    """Pages of our own may load nothing from elsewhere (their Content-Security-Policy, gateway/middleware.py)."""
+    return request.headers.get(FETCH_SITE) != "same-origin"
 
 
 async def _chunks(parts: AsyncIterator[results.DownloadResultResponse]) -> AsyncIterator[bytes]:

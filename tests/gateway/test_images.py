@@ -200,9 +200,15 @@ def test_a_store_that_hands_pictures_out_itself_is_where_the_client_is_sent(clie
     assert (response.status_code, response.content) == (302, b"")
     assert response.headers["location"] == url
     assert response.headers["cache-control"] == "private, max-age=150"
-    assert response.headers["vary"] == "Accept"
+    assert response.headers["vary"] == "Accept, Sec-Fetch-Site"
     assert behind.results.last.message.redirect
     assert client.request(method, IMAGE, headers={"If-None-Match": ETAG}).status_code == 304
+
+
+@pytest.mark.parametrize(("site", "redirected"), [("same-origin", False), ("cross-site", True), ("none", True)])
+def test_a_page_of_our_own_is_sent_nowhere_else(client, asked, site, redirected):
+    client.get(IMAGE, headers={"Sec-Fetch-Site": site})
+    assert asked().redirect == redirected
 
 
 @pytest.mark.parametrize(
