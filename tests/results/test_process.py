@@ -15,6 +15,7 @@ from imagegen.results.v1 import store_service_pb2_grpc
 from services.runtime.ids import uuid7
 from services.runtime.tokens import encode_key
 from tests.identities import public_key, seed
+from tests.results.pictures import a_png
 from tests.results.store_servers import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY
 from tests.results.test_crashes import TWO_HOURS_PASS
 from tests.runtime.test_erasures import Auth
@@ -96,7 +97,7 @@ def test_killed_while_it_writes_to_s3_it_leaves_what_a_sweep_finds(environment, 
             kept = world.store()
             proxy.freeze()
             lost = threads.submit(world.store)
-            while not world.rows("orphans"):
+            while not any(row.store_key.endswith(".png") for row in world.rows("orphans")):
                 assert not lost.done()
         finally:
             process.kill()
@@ -111,7 +112,24 @@ def test_killed_while_it_writes_to_s3_it_leaves_what_a_sweep_finds(environment, 
         finally:
             process.kill()
 
-    assert [path.name for path in pictures.iterdir()] == [f"{kept.id}.png"]
+    thumbnails = [row.store_key for row in world.rows("variants")]
+    assert sorted(path.name for path in pictures.iterdir()) == sorted([f"{kept.id}.png", *thumbnails])
+
+
+def test_it_makes_thumbnails_before_anybody_asks(environment, world):
+    environment["RESULTS_DATABASE_URL"] = world.database.url.render_as_string(hide_password=False)
+    environment["SERVICE_PUBLIC_KEYS"] = public_key("worker")
+    with start(environment) as process, grpc.insecure_channel(environment["RESULTS_LISTEN"]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(20)
+            world = replace(world, workers=store_service_pb2_grpc.StoreServiceStub(channel))
+            stored = world.store(a_png(640, 480))
+            while not (made := world.rows("variants")):
+                assert process.poll() is None
+        finally:
+            process.kill()
+    [thumbnail] = made
+    assert (str(thumbnail.result_id), thumbnail.media_type, thumbnail.width) == (stored.id, "image/webp", 320)
 
 
 @pytest.mark.parametrize(
