@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from deploy.local.ports import reserved_ports
 from gateway import rates
-from tests.gateway.builders import a_result, a_user, refused
+from tests.gateway.builders import a_picture, a_user, refused
 from tests.gateway.gateways import serving
 from tests.identities import TestAuthority, access_token
 from tests.valkey_process import ValkeyProcess
@@ -163,11 +163,10 @@ def test_what_a_page_or_a_probe_loads_is_not_counted(limited, behind, path):
 
 
 def test_pictures_that_links_open_are_not_counted(limited, behind):
-    picture = a_result()
     part = results.DownloadResultResponse
-    behind.results.answers["DownloadResult"] = [part(result=picture), part(chunk=b"abcdef")]
+    behind.results.answers["DownloadResult"] = [part(picture=a_picture()), part(chunk=b"abcdef")]
     with limited() as client:
-        path = f"/api/v1/results/{picture.id}/image"
+        path = f"/api/v1/results/{uuid4()}/image"
         assert "ratelimit" not in client.get(path, params={"expires": 1, "signature": "x"}).headers
         assert remaining(client.get(path)) == 2
         assert remaining(client.get("/api/v1/nothing/image?signature=x")) == 1

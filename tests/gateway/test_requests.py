@@ -1,7 +1,7 @@
 """What every request gets, and the probes."""
 
 import re
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from grpc import StatusCode
@@ -14,7 +14,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from services.runtime.requests import TRACEPARENT
-from tests.gateway.builders import a_result, a_user, refused
+from tests.gateway.builders import a_picture, a_user, refused
 from tests.gateway.neighbours import Refusal
 
 ME = "/api/v1/auth/me"
@@ -88,10 +88,9 @@ def test_who_came_by_https_is_told_to_stay_with_it(visitor):
 
 
 def test_a_picture_may_be_shown_on_any_page_and_nothing_else_may(visitor, behind):
-    picture = a_result()
     part = results.DownloadResultResponse
-    behind.results.answers["DownloadResult"] = [part(result=picture), part(chunk=b"abcdef")]
-    shown = visitor.get(f"/api/v1/results/{picture.id}/image?expires=1&signature=x")
+    behind.results.answers["DownloadResult"] = [part(picture=a_picture()), part(chunk=b"abcdef")]
+    shown = visitor.get(f"/api/v1/results/{uuid4()}/image?expires=1&signature=x")
     assert shown.headers["cross-origin-resource-policy"] == "cross-origin"
     assert visitor.get("/healthz").headers["cross-origin-resource-policy"] == "same-origin"
 
