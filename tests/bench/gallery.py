@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,12 +16,11 @@ from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
 from services.results import store
 from services.results.blobs import Blobs
-from services.results.domain import Filter, OwnerId, Recipe, Result, ResultId, TaskId
+from services.results.domain import Filter, ResultId
 from services.results.gallery import Gallery
 from services.results.sweeping import Sweeper
 from services.runtime.database import Database
-from services.runtime.ids import uuid7
-from tests.bench.gallery_rows import BEGIN, OWNER, SHA256, SHARE, YEAR, batches, first_id, lay_down, prompts
+from tests.bench.gallery_rows import BEGIN, OWNER, SHARE, YEAR, a_result, batches, first_id, lay_down, prompts
 from tests.bench.measures import milliseconds, percentile
 
 AIM = "< 50 ms"
@@ -103,7 +101,7 @@ def _writes(database: Database, gallery: Gallery, repeats: int) -> None:
     made: list[ResultId] = []
 
     def add(prompt: str) -> int:
-        result = _result(ResultId(uuid7()), OWNER, prompt, "sdxl", datetime.now(UTC))
+        result = a_result(prompt)
         with database.transaction() as tx:
             store.lock_owner(tx, OWNER)
             store.add_result(tx, result)
@@ -122,7 +120,8 @@ def _writes(database: Database, gallery: Gallery, repeats: int) -> None:
     _line("a picture's row, 400 words", lambda: add(longest[1]), repeats // 4)
     _line("a favorite, marked and unmarked", mark, repeats)
     hundreds = batches(iter(made), 100)
-    _line("a hundred deleted", lambda: len(gallery.delete_results(OWNER, next(hundreds))), len(made) // 100)
+    if (deletions := len(made) // 100 - 1) > 0:
+        _line("a hundred deleted", lambda: len(gallery.delete_results(OWNER, next(hundreds))), deletions)
 
 
 def _plans(url: str, searches: Mapping[str, tuple[Filter, UUID | None]]) -> None:
@@ -151,23 +150,6 @@ def _line(name: str, work: Callable[[], int], repeats: int) -> None:
         found = work()
         spans.append(time.perf_counter() - begin)
     _say(f"{name:56} {found:>5} {milliseconds(percentile(spans, 50)):>9} {milliseconds(percentile(spans, 95)):>9}")
-
-
-def _result(result_id: ResultId, owner: OwnerId, prompt: str, model: str, created_at: datetime) -> Result:
-    return Result(
-        id=result_id,
-        task_id=TaskId(uuid7()),
-        owner_id=owner,
-        index=0,
-        image_url=f"{result_id}.png",
-        media_type="image/png",
-        width=1024,
-        height=1024,
-        size_bytes=1_500_000,
-        sha256=SHA256,
-        created_at=created_at,
-        recipe=Recipe(model, prompt, "blurry", 1024, 1024, 25, 7.0, 42, 1, "ComfyUI 0.33, cuda:0"),
-    )
 
 
 @contextmanager

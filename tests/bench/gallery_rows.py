@@ -1,4 +1,4 @@
-"""A million pictures to search in, as `add_result` writes them.
+"""A million pictures to search in.
 
 Prompts are put together from the vocabulary of suggestions and from invented words that are as unevenly common as words
 are. A few are planted: one word in every second prompt, two in halves that hardly meet, one that is rare, and two pairs
@@ -16,11 +16,12 @@ from typing import Any
 from uuid import UUID
 
 import psycopg2
+import sqlalchemy as sa
 
-from services.results import words
-from services.results.domain import OwnerId
+from services.results import store, words
+from services.results.domain import OwnerId, Recipe, Result, ResultId, TaskId
 from services.results.store.shelves import shelf_of
-from services.runtime.ids import first_uuid7
+from services.runtime.ids import first_uuid7, uuid7
 from services.runtime.migrate import migrate
 
 OWNER = OwnerId(UUID(int=1))
@@ -28,23 +29,18 @@ SHARE = 10
 """Each tenth picture is the owner's, and they are in the older half: who walks back from the newest of all is slow."""
 OTHERS = 9_000
 BEGIN, YEAR = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=365)
-COLUMNS = (
-    *("id", "task_id", "owner_id", "index", "image_url", "media_type", "width", "height", "size_bytes", "sha256"),
-    *("created_at", "model", "prompt", "negative_prompt", "asked_width", "asked_height", "steps", "cfg", "seed"),
-    *("count", "engine", "favorite", "ordinal", "words"),
-)
-SHA256 = "ab" * 32
 VOCABULARY = Path(__file__).resolve().parents[2] / "services" / "generation" / "vocabulary"
 
 
 def lay_down(url: str, pictures: int) -> Mapping[str, int]:
     """Fills an empty database; returns the bytes of the table and of its indexes."""
     migrate("results", url)
+    sample = _sample(url)
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute("DROP INDEX results_words_idx")
-        for rows in batches(_rows(pictures), 20_000):
-            cursor.copy_from(io.StringIO("".join(rows)), "results", columns=COLUMNS)
+        for rows in batches(_rows(pictures, sample), 20_000):
+            cursor.copy_from(io.StringIO("".join(rows)), "results", columns=list(sample))
         cursor.execute("SET maintenance_work_mem = '512MB'")
         cursor.execute("CREATE INDEX results_words_idx ON results USING gin (words) WITH (fastupdate = off)")
         cursor.execute("VACUUM ANALYZE results")
@@ -52,8 +48,43 @@ def lay_down(url: str, pictures: int) -> Mapping[str, int]:
         return dict(cursor.fetchall())
 
 
-def _rows(pictures: int) -> Iterator[str]:
-    """Lines of COPY, oldest first. Nothing in them has to be escaped."""
+def a_result(prompt: str) -> Result:
+    """The owner's newest."""
+    result_id = ResultId(uuid7())
+    return Result(
+        id=result_id,
+        task_id=TaskId(uuid7()),
+        owner_id=OWNER,
+        index=0,
+        image_url=f"{result_id}.png",
+        media_type="image/png",
+        width=1024,
+        height=1024,
+        size_bytes=1_500_000,
+        sha256="ab" * 32,
+        created_at=datetime.now(UTC),
+        recipe=Recipe("sdxl", prompt, "blurry", 1024, 1024, 25, 7.0, 42, 1, "ComfyUI 0.33, cuda:0"),
+        thumb_hash=bytes(21),
+    )
+
+
+def _sample(url: str) -> Mapping[str, str]:
+    """A row as `add_result` writes it: column → its value in COPY's text format. It does not stay."""
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg2"))
+    with engine.connect() as tx, tx.connection.cursor() as cursor:
+        store.add_result(tx, a_result("a lighthouse"))
+        cursor.execute("SELECT * FROM results LIMIT 0")
+        columns = [column.name for column in cursor.description]
+        line = io.StringIO()
+        cursor.copy_to(line, "results")
+    engine.dispose()
+    return dict(zip(columns, line.getvalue().rstrip("\n").split("\t"), strict=True))
+
+
+def _rows(pictures: int, sample: Mapping[str, str]) -> Iterator[str]:
+    """Lines of COPY, oldest first, which differ from the sample in what a search may ask for. Nothing in that has to be
+    escaped.
+    """
     chance = random.Random(1)
     languages = [list(itertools.islice(language, 20_000)) for language in prompts(chance)]
     owned: dict[UUID, int] = {}
@@ -64,14 +95,22 @@ def _rows(pictures: int) -> Iterator[str]:
         if owner == OWNER:
             prompt += _planted(ordinal, pictures // SHARE)
         created_at = BEGIN + YEAR * (number / pictures)
-        id_ = UUID(int=first_id(created_at).int | 7 << 76 | 2 << 62 | chance.getrandbits(62))
+        id_ = str(UUID(int=first_id(created_at).int | 7 << 76 | 2 << 62 | chance.getrandbits(62)))
         model = chance.choice(("sdxl", "sdxl", "sdxl", "sd15", "flux-schnell"))
         favorite = chance.random() < 0.03
-        terms = words.vector(words.mark(owner, shelf_of(ordinal)), prompt, model, favorite=favorite)
-        yield (
-            f"{id_}\t{id_}\t{owner}\t0\t{id_}.png\timage/png\t1024\t1024\t1500000\t{SHA256}\t{created_at}\t{model}\t{prompt}"
-            f"\tblurry\t1024\t1024\t25\t7\t42\t1\tComfyUI 0.33, cuda:0\t{favorite}\t{ordinal}\t{terms}\n"
-        )
+        differing = {
+            "id": id_,
+            "task_id": id_,
+            "owner_id": str(owner),
+            "image_url": f"{id_}.png",
+            "created_at": str(created_at),
+            "model": model,
+            "prompt": prompt,
+            "favorite": str(favorite),
+            "ordinal": str(ordinal),
+            "words": words.vector(words.mark(owner, shelf_of(ordinal)), prompt, model, favorite=favorite),
+        }
+        yield "\t".join({**sample, **differing}.values()) + "\n"
 
 
 def first_id(moment: datetime) -> UUID:
