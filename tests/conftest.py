@@ -3,6 +3,8 @@
 One of each a session; of PostgreSQL one migrated template a context and one copy of it a test.
 """
 
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -12,15 +14,47 @@ from uuid import uuid4
 import psycopg2
 import pytest
 import redis
+from xdist.scheduler import LoadFileScheduling
 
 from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
 from services.runtime.migrate import migrate
-from tests.installation import Installation, running_installation
+from tests.installation import UNLIMITED, Installation, running_installation
 from tests.people import Person
 from tests.valkey_process import ValkeyProcess
 
 FreshDatabase = Callable[[str], str]
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 * 2**30
+"""Many times what a run has needed at once."""
+
+QUEUES = {
+    "people's installation": ("tests/doors/", "tests/e2e/"),
+    "attackers' installation": ("tests/chaos/", "tests/deploy/test_tls.py", "tests/security/"),
+}
+
+
+def pytest_configure() -> None:
+    """Temporary folders are in memory where there is plenty: the files of a database are copied for most tests, which
+    costs ten times as much on a disk's file system.
+    """
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+class Scheduling(LoadFileScheduling):
+    """A file goes to one process. What needs a whole installation stands in two queues, each for one process, so that
+    no more than two installations run at a time. These have the most tests, and so they are begun first.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        named = (queue for queue, places in QUEUES.items() if nodeid.startswith(places))
+        return next(named, super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Callable[..., None]) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +130,8 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
         SKETCH_LOAD_SECONDS="0.05",
         EXECUTOR_LEASE_SECONDS="3",
         EXECUTOR_GRACE_SECONDS="5",
-        GATEWAY_RATE_LIMIT_PER_USER="0",
-        GATEWAY_RATE_LIMIT_PER_ADDRESS="0",
         ENVOY_ACCESS_LOG="1",
+        **UNLIMITED,
     ) as installation:
         yield installation
 
@@ -122,7 +155,17 @@ def person(sign_up) -> Person:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What could not run here says so, and why: a lone `s` among a thousand dots is not seen."""
+    """The longest times that were measured; and what could not run here, and why: a lone `s` among a thousand dots is
+    not seen. A test records a measurement as a property: {what: seconds}.
+    """
+    longest: dict[str, dict[str, float]] = {}
+    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+        for name, measured in report.user_properties:
+            known = longest.setdefault(name, {})
+            known |= {what: max(seconds, known.get(what, 0)) for what, seconds in measured.items()}
+    for name, measured in longest.items():
+        told = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in measured.items())
+        terminalreporter.write_line(f"{name}: {told}")
     for report in terminalreporter.stats.get("skipped", ()):
         _, _, reason = report.longrepr
         if "NOT RUN" in reason:

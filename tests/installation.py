@@ -19,6 +19,15 @@ import httpx
 from deploy.local.ports import reserved_ports
 from services.executor.settings import MODELS
 
+UNLIMITED = {
+    "GATEWAY_RATE_LIMIT_PER_USER": "1000000",
+    "GATEWAY_RATE_LIMIT_PER_ADDRESS": "1000000",
+    "AUTH_ADDRESS_REGISTRATIONS": "1000000",
+    "AUTH_ADDRESS_FAILURES": "1000000",
+    "AUTH_ACCOUNT_FAILURES": "1000000",
+}
+"""Everything is counted, and nobody is refused for asking often."""
+
 _PROJECT = Path(__file__).parents[1]
 _START_SECONDS = 120
 
@@ -100,8 +109,6 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
 
     Every part is embedded, whatever the caller's environment says, but for those that the settings replace.
     """
-    with reserved_ports(["public"]) as ports:
-        port = ports["public"]
     models = shutil.copytree(MODELS, data / "models")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "SKETCHES"},
@@ -109,21 +116,26 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
         "EXECUTOR_MODELS_DIR": str(models),
         **settings,
     }
-    command = [sys.executable, "-m", "deploy.local", "--port", str(port), "--data-dir", str(data)]
-    with (data / "launcher.log").open("wb") as output:
+    # Held to the end: the launcher, which chooses its own ports, must not choose this one for another of its parts.
+    with reserved_ports(["public"]) as ports, (data / "launcher.log").open("wb") as output:
+        command = [sys.executable, "-m", "deploy.local", "--port", str(ports["public"]), "--data-dir", str(data)]
         launcher = subprocess.Popen(command, cwd=_PROJECT, env=environment, stdout=output, stderr=output)
-    installation = Installation(f"http://127.0.0.1:{port}", data, launcher)
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while "ImageGen is ready" not in installation.log.read_text():
-            assert launcher.poll() is None, installation.log.read_text()[-5000:]
-            assert time.monotonic() < deadline, installation.log.read_text()[-5000:]
+        installation = Installation(f"http://127.0.0.1:{ports['public']}", data, launcher)
+        try:
+            _await_ready(installation)
+            yield installation
+        finally:
+            launcher.terminate()
+            launcher.wait(60)
+
+
+def _await_ready(installation: Installation) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while "ImageGen is ready" not in installation.log.read_text():
+        assert installation.launcher.poll() is None, installation.log.read_text()[-5000:]
+        assert time.monotonic() < deadline, installation.log.read_text()[-5000:]
+        time.sleep(0.1)
+    with installation.client() as http:
+        while not any(model["available"] for model in http.get("/api/v1/models").json()["models"]):
+            assert time.monotonic() < deadline, "no model became available"
             time.sleep(0.1)
-        with installation.client() as http:
-            while not any(model["available"] for model in http.get("/api/v1/models").json()["models"]):
-                assert time.monotonic() < deadline, "no model became available"
-                time.sleep(0.1)
-        yield installation
-    finally:
-        launcher.terminate()
-        launcher.wait(60)

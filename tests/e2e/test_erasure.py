@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from tests.accounts import Account
 from tests.e2e.test_models import a_failing_graph, dropped, eventually, offered
-from tests.installation import Installation, running_installation
+from tests.installation import Installation
 
 CONTEXTS = ("auth", "generation", "executor", "results")
 ERASED_WITHIN_SECONDS = 30.0
@@ -22,18 +22,8 @@ COUNTED_SECONDS = 60.0
 """A request is counted under its caller's id for a minute, and a job's last events are kept as long: Redis itself
 removes them then."""
 
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory) -> Iterator[Installation]:
-    """With two sketches and slow steps: what runs and what waits stays so for a while."""
-    with running_installation(
-        tmp_path_factory.mktemp("installation"),
-        SKETCH_STEP_SECONDS="0.2",
-        SKETCH_LOAD_SECONDS="0.05",
-        EXECUTOR_LEASE_SECONDS="3",
-        EXECUTOR_GRACE_SECONDS="5",
-    ) as installation:
-        yield installation
+SLOW = {"width": 1024, "height": 1024, "steps": 50}
+"""Ten seconds: what runs and what waits stays so for a while."""
 
 
 @pytest.mark.parametrize("absent", ["results", *(["executor", "generation"] if os.environ.get("THOROUGH") else [])])
@@ -44,15 +34,15 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     account.api_key(["read"])
     account.sign_in()
     completed = account.painted(prompt=f"a lighthouse of {account.name}", steps=1, count=2)
-    canceled = account.generate(width=512, height=512, steps=50)["id"]
+    canceled = account.generate(**SLOW)["id"]
     account.http.post(f"/api/v1/generation/tasks/{canceled}/cancel").raise_for_status()
     name = f"failing-when-{absent}-is-away"
     with dropped(installation.models, name, a_failing_graph("value")):
         eventually(lambda: offered(account.http).get(name, False))
         failed = account.until(account.generate(model=name, steps=1)["id"], "failed")
-    running = account.generate(width=512, height=512, steps=50)["id"]
+    running = account.generate(**SLOW)["id"]
     account.until(running, "processing")
-    waiting = [account.generate(width=512, height=512, steps=50)["id"] for _ in range(3)]
+    waiting = [account.generate(**SLOW)["id"] for _ in range(3)]
 
     ids = {account.id, completed["id"], failed["id"], canceled, running, *waiting}
     pictures = {result["id"] for result in completed["results"]}
@@ -76,7 +66,7 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
 
 def test_redis_forgets_a_deleted_account_with_its_last_events_and_the_counting_of_its_requests(installation):
     account = Account(installation)
-    ids = {account.id, account.generate(width=512, height=512, steps=50)["id"]}
+    ids = {account.id, account.generate(**SLOW)["id"]}
     assert in_redis(installation, ids), "else nothing would have been forgotten"
     account.delete()
     deadline = time.monotonic() + ERASED_WITHIN_SECONDS

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.accounts import Account, an_operator
-from tests.installation import Installation, running_installation
-from tests.security.conftest import UNLIMITED
+from tests.installation import UNLIMITED, Installation, running_installation
 
 ENDING = ("logout", "logout_everywhere", "end_session", "change_password", "delete_me")
 """By operation id: what ends the session that the run speaks in, or others of it."""

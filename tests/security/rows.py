@@ -61,7 +61,7 @@ class Owner:
     @property
     def unfinished(self) -> dict[str, Any]:
         """A task that runs for some seconds."""
-        return self._marked(self.account.generate(prompt=self.prompt, width=512, height=512, steps=50))
+        return self._marked(self.account.generate(prompt=self.prompt, width=512, height=512, steps=100))
 
     @property
     def tasks(self) -> list[str]:
