@@ -51,9 +51,17 @@ class Silence(Enum):
 class Watcher:
     """Opens watches. Belongs to one event loop."""
 
-    def __init__(self, tasks: Tasks, executor_address: str, peer: Peer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        executor_address: str,
+        peer: Peer,
+        clock: Callable[[], datetime],
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self._tasks = tasks
         self._clock = clock
+        self._look_seconds = look_seconds
         self._executor_address = executor_address
         self._peer = peer
 
@@ -101,7 +109,7 @@ class Watcher:
         Raises InvalidCursor if the cursor that the client came with was never the executor's.
         """
         clients_cursor, retry = cursor, RETRY_SECONDS
-        patience = LOOK_SECONDS if cursor else OPENING_SECONDS  # who resumes has seen the task
+        patience = self._look_seconds if cursor else OPENING_SECONDS  # who resumes has seen the task
         while True:
             request = executor_pb.WatchJobRequest(job_id=str(task_id), cursor=cursor)
             call = self._executor.WatchJob(request, metadata=self._peer.metadata())
@@ -110,7 +118,7 @@ class Watcher:
                 while True:
                     # A read that is canceled cancels its call, so it is left waiting instead.
                     await asyncio.wait({reading}, timeout=patience)
-                    patience = LOOK_SECONDS
+                    patience = self._look_seconds
                     if not reading.done():
                         yield Silence.QUIET
                         continue

@@ -21,7 +21,7 @@ from services.generation.reconciler import Reconciler
 from services.generation.server import generation_server
 from services.generation.service import Tasks
 from services.generation.suggestions import load_vocabulary
-from services.generation.watch import Watcher
+from services.generation.watch import LOOK_SECONDS, Watcher
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.protos import from_enum
@@ -111,7 +111,7 @@ class World:
     first: Replica = field(init=False)
 
     @contextmanager
-    def replica(self) -> Iterator[Replica]:
+    def replica(self, look_seconds: float = LOOK_SECONDS) -> Iterator[Replica]:
         """One more process on the same database."""
         database = Database(self.url)
         peer = Peer(identity("generation"), "executor")
@@ -120,7 +120,7 @@ class World:
         outbox = threading.Event()
         tasks = Tasks(database, executor, outbox, CAP, self.clock)
         reconciler = Reconciler(database, executor, tasks, outbox, self.clock)
-        watcher = Watcher(tasks, self.stand_in.address, peer, self.clock)
+        watcher = Watcher(tasks, self.stand_in.address, peer, self.clock, look_seconds)
         authority = Authority()
         server = generation_server(tasks, watcher, load_vocabulary(), verifier("generation", authority), threads=8)
         with running(server) as address, grpc.insecure_channel(address) as to_server:
@@ -176,9 +176,11 @@ class World:
         request = pb.CancelTaskRequest(task_id=task_id)
         return self.first.stub.CancelTask(request, metadata=as_person(owner or self.me), timeout=WAIT).task
 
-    def watch(self, task_id: str, cursor: str = "", owner: UUID | None = None, **claimed: object) -> Watch:
+    def watch(
+        self, task_id: str, cursor: str = "", owner: UUID | None = None, at: Replica | None = None, **claimed: object
+    ) -> Watch:
         request = pb.WatchTaskRequest(task_id=task_id, cursor=cursor)
-        call = self.first.stub.WatchTask(request, metadata=as_person(owner or self.me, **claimed), timeout=WAIT)
+        call = (at or self.first).stub.WatchTask(request, metadata=as_person(owner or self.me, **claimed), timeout=WAIT)
         self.stack.callback(call.cancel)
         return Watch(call)
 
