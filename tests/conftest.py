@@ -43,17 +43,26 @@ def pytest_configure() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
+def _queue(nodeid: str) -> str | None:
+    return next((queue for queue, places in QUEUES.items() if nodeid.startswith(places)), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The queues first, for they take longest."""
+    items.sort(key=lambda item: _queue(item.nodeid) is None)
+
+
 class Scheduling(LoadFileScheduling):
     """A file goes to one process. What needs a whole installation stands in two queues, each for one process, so that
-    no more than two installations run at a time. These have the most tests, and so they are begun first.
+    no more than two installations run at a time.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        named = (queue for queue, places in QUEUES.items() if nodeid.startswith(places))
-        return next(named, super()._split_scope(nodeid))
+        return _queue(nodeid) or super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Callable[..., None]) -> Scheduling:
+    config.option.loadscopereorder = False  # by numbers of tests, which say little about how long they take
     return Scheduling(config, log)
 
 
