@@ -1,17 +1,25 @@
-"""What a result is, how large it may be, and what can be wrong with it."""
+"""What a result is, how large it may be, who may see it by a link, and what can be wrong with all that."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import NewType
 from uuid import UUID
 
 ResultId = NewType("ResultId", UUID)
 TaskId = NewType("TaskId", UUID)
 OwnerId = NewType("OwnerId", UUID)
+ShareId = NewType("ShareId", UUID)
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 MEDIA_TYPE = "image/png"
+
+MOST_SHARES = 100
+"""Links that open one picture at once."""
+TICKET_LIFETIME = timedelta(hours=1)
+"""How long a link's password need not be given again."""
+MOST_ATTEMPTS, ATTEMPTS_WINDOW = 10, timedelta(minutes=15)
+"""Wrong passwords for one link from one network: a person's slips, and 350,000 guesses in a year."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,34 @@ class ByteRange:
         return first, end - first
 
 
+@dataclass(frozen=True)
+class Share:
+    """A link that opens one picture to whoever has it.
+
+    It is open until `expires_at`, which may be moved, or until it is revoked or the picture is deleted, for good.
+    """
+
+    id: ShareId
+    owner_id: OwnerId
+    result_id: ResultId | None
+    """None once the picture is deleted."""
+    token_hash: bytes = field(repr=False)
+    """SHA-256. Of 256 random bits it needs neither salt nor stretching."""
+    password_hash: str | None = field(repr=False)
+    hide_prompt: bool
+    allow_download: bool
+    request_id: str | None
+    request_hash: bytes = field(repr=False)
+    """SHA-256 of what was asked for, the password aside, whose own hash tells."""
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None = None
+
+    def is_open(self, now: datetime) -> bool:
+        has_ended = self.revoked_at is not None or self.result_id is None
+        return not has_ended and (self.expires_at is None or now < self.expires_at)
+
+
 class ResultNotFound(Exception):
     def __init__(self) -> None:
         super().__init__("no such result")
@@ -159,3 +195,46 @@ class RangeNotSatisfiable(Exception):
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"the picture has {size_bytes} bytes, and none of those that were asked for")
         self.metadata = {"size_bytes": str(size_bytes)}
+
+
+class RequestIdReused(Exception):
+    def __init__(self) -> None:
+        super().__init__("this request_id belongs to another request")
+
+
+class ShareNotFound(Exception):
+    def __init__(self) -> None:
+        super().__init__("no such share")
+
+
+class ShareEnded(Exception):
+    def __init__(self) -> None:
+        super().__init__("the link has expired or been revoked, or its picture was deleted")
+
+
+class ShareLocked(Exception):
+    def __init__(self) -> None:
+        super().__init__("the link needs its password")
+
+
+class SharePasswordWrong(Exception):
+    def __init__(self) -> None:
+        super().__init__("this is not the link's password")
+
+
+class TooManyAttempts(Exception):
+    """`retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many wrong passwords; try again later")
+        self.retry_after = retry_after
+
+
+class TooManyShares(Exception):
+    def __init__(self) -> None:
+        super().__init__(f"the picture has {MOST_SHARES} links; revoke one first")
+
+
+class DownloadNotAllowed(Exception):
+    def __init__(self) -> None:
+        super().__init__("the link shows the picture and does not give its original away")

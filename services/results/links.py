@@ -1,4 +1,6 @@
-"""Image links: who has one sees the picture, for a day or two, without a token. Nothing of them is stored."""
+"""Image links: who has one sees the picture, for a day or two, without a token. Nothing of them is stored, nor of the
+tickets that open a share link once its password has been given.
+"""
 
 import base64
 import hashlib
@@ -7,12 +9,15 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.results.domain import LinkInvalid, ResultId
+from services.results.domain import TICKET_LIFETIME, LinkInvalid, ResultId, Share
 
 DAY = 24 * 60 * 60
 MIN_LIFE_SECONDS = DAY
 WINDOW_SECONDS = DAY
 """All links that are made within one window expire together, so that a picture keeps its link and caches hold."""
+
+MOST_DIGITS = 12
+"""Of seconds since the epoch: enough for the next 30,000 years."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,40 @@ class ImageLinks:
         if not genuine or now.timestamp() >= link.expires:
             raise LinkInvalid
 
+    @property
+    def tickets(self) -> "ShareTickets":
+        """Signed with the same key."""
+        return ShareTickets(self._key)
+
     def _signature(self, result_id: ResultId, expires: int) -> str:
-        # The first words keep the key's other uses, should it get any, from ever signing a link.
-        text = f"imagegen results image link\n{result_id}\n{expires}"
-        digest = hmac.digest(self._key, text.encode(), "sha256")
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return _signature(self._key, f"imagegen results image link\n{result_id}\n{expires}")
+
+
+class ShareTickets:
+    """Of one password of one link, for a while; a share link without a password needs none."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, share: Share, now: datetime) -> tuple[str, datetime]:
+        """The ticket, and until when it is good: in whole seconds, as the ticket has it."""
+        expires_at = (now + TICKET_LIFETIME).replace(microsecond=0)
+        expires = int(expires_at.timestamp())
+        return f"{expires}.{self._signature(share, expires)}", expires_at
+
+    def is_good(self, share: Share, ticket: str, now: datetime) -> bool:
+        """Whether it was issued for this link and its password of today, and has not expired."""
+        expires, _, signature = ticket.partition(".")
+        if not (expires.isascii() and expires.isdecimal() and len(expires) <= MOST_DIGITS):
+            return False
+        genuine = hmac.compare_digest(self._signature(share, int(expires)).encode(), signature.encode())
+        return genuine and now.timestamp() < int(expires)
+
+    def _signature(self, share: Share, expires: int) -> str:
+        return _signature(self._key, f"imagegen results share ticket\n{share.id}\n{share.password_hash}\n{expires}")
+
+
+def _signature(key: bytes, text: str) -> str:
+    """HMAC-SHA256 in base64url. The first words of the text keep each use of the key from signing for another."""
+    digest = hmac.digest(key, text.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -28,7 +28,7 @@ from services.runtime.errors import DependencyUnavailable
 from services.runtime.ids import uuid7
 
 ERASED_AT_ONCE = 10_000
-"""Results of a deleted account whose rows go in one transaction: a second's work for the database."""
+"""Results of a deleted account, and links, whose rows go in one transaction: a second's work for the database."""
 
 
 class Storing:
@@ -98,7 +98,9 @@ class Storing:
             store.lock_owner(tx, owner_id)
             store.remember_erased(tx, owner_id, now)
             store.delete_tombstones(tx, owner_id)
-            is_last = store.delete_results_of_owner(tx, owner_id, now, ERASED_AT_ONCE).results < ERASED_AT_ONCE
+            shares = store.delete_shares(tx, owner_id, ERASED_AT_ONCE)
+            results = store.delete_results_of_owner(tx, owner_id, now, ERASED_AT_ONCE).results
+            is_last = max(shares, results) < ERASED_AT_ONCE
             keys = store.list_doomed(tx, SWEEP_KEYS, owner_id)
         self._sweeper.delete(keys)
         with self._database.transaction() as tx:

@@ -7,6 +7,8 @@ from services.results.delivery import Delivery
 from services.results.gallery import Gallery
 from services.results.links import ImageLinks
 from services.results.making import VariantMaker
+from services.results.passwords import Passwords
+from services.results.shares import Shares
 from services.results.storing import Storing
 from services.results.studio import Studio
 from services.results.sweeping import Sweeper
@@ -20,15 +22,18 @@ class UseCases:
     gallery: Gallery
     maker: VariantMaker
     delivery: Delivery
+    shares: Shares
 
     @classmethod
     def on(cls, database: Database, blobs: Blobs, links: ImageLinks) -> "UseCases":
         sweeper, studio = Sweeper(database, blobs), Studio()
         maker = VariantMaker(database, blobs, sweeper, studio)
+        delivery = Delivery(database, blobs, links, maker)
         return cls(
-            sweeper,
-            Storing(database, blobs, sweeper, studio),
-            Gallery(database, sweeper),
-            maker,
-            Delivery(database, blobs, links, maker),
+            sweeper=sweeper,
+            storing=Storing(database, blobs, sweeper, studio),
+            gallery=Gallery(database, sweeper),
+            maker=maker,
+            delivery=delivery,
+            shares=Shares(database, delivery, links.tickets, Passwords()),
         )

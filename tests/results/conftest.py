@@ -18,6 +18,7 @@ from imagegen.results.v1 import (
     result_pb2,
     results_service_pb2,
     results_service_pb2_grpc,
+    share_service_pb2_grpc,
     store_service_pb2,
     store_service_pb2_grpc,
 )
@@ -46,6 +47,7 @@ class World:
 
     people: results_service_pb2_grpc.ResultsServiceStub
     workers: store_service_pb2_grpc.StoreServiceStub
+    shares: share_service_pb2_grpc.ShareServiceStub
     results: UseCases
     links: ImageLinks
     folder: Path
@@ -136,7 +138,8 @@ def world(fresh_database, tmp_path) -> Iterator[World]:
     ):
         people = results_service_pb2_grpc.ResultsServiceStub(channel)
         workers = store_service_pb2_grpc.StoreServiceStub(channel)
-        yield World(people, workers, results, links, folder, engine, authority)
+        shares = share_service_pb2_grpc.ShareServiceStub(channel)
+        yield World(people, workers, shares, results, links, folder, engine, authority)
     engine.dispose()
     database.close()
 

@@ -22,7 +22,7 @@ SERVICES = {
     "auth": ["auth_service", "identity_service"],
     "generation": ["generation_service"],
     "executor": ["executor_service", "operator_service"],
-    "results": ["results_service", "store_service"],
+    "results": ["results_service", "share_service", "store_service"],
 }
 # The names that processes call by, where the name is not the context's own.
 CALLERS = {"worker": "services/executor", "gateway": "gateway"}

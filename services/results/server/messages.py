@@ -1,5 +1,6 @@
 """Proto ↔ domain."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from imagegen.results.v1 import picture_pb2, recipe_pb2, result_pb2, results_service_pb2
@@ -59,7 +60,7 @@ def recipe_from_proto(recipe: recipe_pb2.Recipe) -> Recipe:
     )
 
 
-_FORMATS = {
+_FORMATS: Mapping[int, Format] = {
     picture_pb2.PICTURE_FORMAT_PNG: Format.PNG,
     picture_pb2.PICTURE_FORMAT_JPEG: Format.JPEG,
     picture_pb2.PICTURE_FORMAT_WEBP: Format.WEBP,
@@ -70,11 +71,15 @@ _FORMATS = {
 def wanted_from_proto(request: results_service_pb2.DownloadResultRequest) -> Wanted:
     return Wanted(
         width=request.width if request.HasField("width") else None,
-        formats=[_FORMATS[format_] for format_ in request.formats],
+        formats=formats_from_proto(request.formats),
         range=range_from_proto(request.range) if request.HasField("range") else None,
         if_range_sha256=request.if_range_sha256,
         redirect=request.redirect,
     )
+
+
+def formats_from_proto(formats: Iterable[int]) -> Sequence[Format]:
+    return [_FORMATS[format_] for format_ in formats]
 
 
 def range_from_proto(range_: picture_pb2.ByteRange) -> ByteRange:

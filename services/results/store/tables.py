@@ -8,6 +8,9 @@ A key is an orphan from before its first byte is written until a row adopts it, 
 row is deleted until its bytes are; so whatever a crash leaves behind is listed here. A doomed key cannot be
 adopted, hence no row ever points to bytes that are being deleted.
 
+`shares` outlive their pictures and never move to another, so that a link that has ended can say so; they are kept as
+long as their owner is. `share_attempts` count wrong passwords under a hash, until the moment `until`.
+
 Of an erased owner only a hash is left.
 """
 
@@ -87,4 +90,35 @@ erased_owners = sa.Table(
     metadata,
     sa.Column("owner_hash", sa.LargeBinary, primary_key=True),
     sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("owner_id", sa.Uuid, nullable=False),
+    # Whatever deletes a picture ends its links in the same statement.
+    sa.Column("result_id", sa.Uuid, sa.ForeignKey("results.id", ondelete="SET NULL")),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("hide_prompt", sa.Boolean, nullable=False),
+    sa.Column("allow_download", sa.Boolean, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True)),
+    sa.Column("revoked_at", sa.DateTime(timezone=True)),
+    sa.Index("shares_token_hash_key", "token_hash", unique=True),
+    sa.Index("shares_owner_id_request_id_key", "owner_id", "request_id", unique=True),
+    sa.Index("shares_owner_id_id_idx", "owner_id", "id"),
+    sa.Index("shares_result_id_id_idx", "result_id", "id"),
+)
+
+share_attempts = sa.Table(
+    "share_attempts",
+    metadata,
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("share_attempts_until_idx", "until"),
 )

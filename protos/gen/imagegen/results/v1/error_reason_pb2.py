@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&imagegen/results/v1/error_reason.proto\x12\x13imagegen.results.v1*\xe0\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RROR_REASON_RESULT_NOT_FOUND\x10\x01\x12\"\n\x1e\x45RROR_REASON_CHECKSUM_MISMATCH\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_NOT_A_PICTURE\x10\x03\x12\"\n\x1e\x45RROR_REASON_PICTURE_TOO_LARGE\x10\x04\x12!\n\x1d\x45RROR_REASON_RESULT_DISCARDED\x10\x05\x12\x1d\n\x19\x45RROR_REASON_LINK_INVALID\x10\x06\x12\x1d\n\x19\x45RROR_REASON_PICTURE_LOST\x10\x07\x12&\n\"ERROR_REASON_RANGE_NOT_SATISFIABLE\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_RECIPE_UNKNOWN\x10\x1e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&imagegen/results/v1/error_reason.proto\x12\x13imagegen.results.v1*\xf7\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RROR_REASON_RESULT_NOT_FOUND\x10\x01\x12\"\n\x1e\x45RROR_REASON_CHECKSUM_MISMATCH\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_NOT_A_PICTURE\x10\x03\x12\"\n\x1e\x45RROR_REASON_PICTURE_TOO_LARGE\x10\x04\x12!\n\x1d\x45RROR_REASON_RESULT_DISCARDED\x10\x05\x12\x1d\n\x19\x45RROR_REASON_LINK_INVALID\x10\x06\x12\x1d\n\x19\x45RROR_REASON_PICTURE_LOST\x10\x07\x12&\n\"ERROR_REASON_RANGE_NOT_SATISFIABLE\x10\x08\x12 \n\x1c\x45RROR_REASON_SHARE_NOT_FOUND\x10\n\x12\x1c\n\x18\x45RROR_REASON_SHARE_ENDED\x10\x0b\x12\x1d\n\x19\x45RROR_REASON_SHARE_LOCKED\x10\x0c\x12%\n!ERROR_REASON_SHARE_PASSWORD_WRONG\x10\r\x12\"\n\x1e\x45RROR_REASON_TOO_MANY_ATTEMPTS\x10\x0e\x12 \n\x1c\x45RROR_REASON_TOO_MANY_SHARES\x10\x0f\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x10\x12%\n!ERROR_REASON_DOWNLOAD_NOT_ALLOWED\x10\x11\x12\x1f\n\x1b\x45RROR_REASON_RECIPE_UNKNOWN\x10\x1e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.results.v1.error_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=416
+  _globals['_ERRORREASON']._serialized_end=695
 # @@protoc_insertion_point(module_scope)

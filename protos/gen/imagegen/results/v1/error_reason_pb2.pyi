@@ -63,6 +63,46 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "RANGE_NOT_SATISFIABLE", "domain": "results.imagegen", "metadata": {"size_bytes": "1048576"}}
     """
+    ERROR_REASON_SHARE_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """No link has this token, no such share, or it belongs to somebody else.
+
+        {"reason": "SHARE_NOT_FOUND", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_SHARE_ENDED: _ErrorReason.ValueType  # 11
+    """The link has expired or been revoked, or its picture was deleted.
+
+        {"reason": "SHARE_ENDED", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_SHARE_LOCKED: _ErrorReason.ValueType  # 12
+    """The link has a password, which is to be exchanged for a ticket first.
+
+        {"reason": "SHARE_LOCKED", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_SHARE_PASSWORD_WRONG: _ErrorReason.ValueType  # 13
+    """This is not the link's password.
+
+        {"reason": "SHARE_PASSWORD_WRONG", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 14
+    """Too many wrong passwords for this link came from the caller's network lately.
+
+        {"reason": "TOO_MANY_ATTEMPTS", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_TOO_MANY_SHARES: _ErrorReason.ValueType  # 15
+    """As many links as may be open the picture already.
+
+        {"reason": "TOO_MANY_SHARES", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 16
+    """The request_id was used before, for another request.
+
+        {"reason": "REQUEST_ID_REUSED", "domain": "results.imagegen"}
+    """
+    ERROR_REASON_DOWNLOAD_NOT_ALLOWED: _ErrorReason.ValueType  # 17
+    """The link shows the picture and does not give its original away.
+
+        {"reason": "DOWNLOAD_NOT_ALLOWED", "domain": "results.imagegen"}
+    """
     ERROR_REASON_RECIPE_UNKNOWN: _ErrorReason.ValueType  # 30
     """The result was stored before it was noted what pictures are painted from.
 
@@ -112,6 +152,46 @@ ERROR_REASON_RANGE_NOT_SATISFIABLE: ErrorReason.ValueType  # 8
 """The range has no byte of the picture, whose size is said.
 
     {"reason": "RANGE_NOT_SATISFIABLE", "domain": "results.imagegen", "metadata": {"size_bytes": "1048576"}}
+"""
+ERROR_REASON_SHARE_NOT_FOUND: ErrorReason.ValueType  # 10
+"""No link has this token, no such share, or it belongs to somebody else.
+
+    {"reason": "SHARE_NOT_FOUND", "domain": "results.imagegen"}
+"""
+ERROR_REASON_SHARE_ENDED: ErrorReason.ValueType  # 11
+"""The link has expired or been revoked, or its picture was deleted.
+
+    {"reason": "SHARE_ENDED", "domain": "results.imagegen"}
+"""
+ERROR_REASON_SHARE_LOCKED: ErrorReason.ValueType  # 12
+"""The link has a password, which is to be exchanged for a ticket first.
+
+    {"reason": "SHARE_LOCKED", "domain": "results.imagegen"}
+"""
+ERROR_REASON_SHARE_PASSWORD_WRONG: ErrorReason.ValueType  # 13
+"""This is not the link's password.
+
+    {"reason": "SHARE_PASSWORD_WRONG", "domain": "results.imagegen"}
+"""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 14
+"""Too many wrong passwords for this link came from the caller's network lately.
+
+    {"reason": "TOO_MANY_ATTEMPTS", "domain": "results.imagegen"}
+"""
+ERROR_REASON_TOO_MANY_SHARES: ErrorReason.ValueType  # 15
+"""As many links as may be open the picture already.
+
+    {"reason": "TOO_MANY_SHARES", "domain": "results.imagegen"}
+"""
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 16
+"""The request_id was used before, for another request.
+
+    {"reason": "REQUEST_ID_REUSED", "domain": "results.imagegen"}
+"""
+ERROR_REASON_DOWNLOAD_NOT_ALLOWED: ErrorReason.ValueType  # 17
+"""The link shows the picture and does not give its original away.
+
+    {"reason": "DOWNLOAD_NOT_ALLOWED", "domain": "results.imagegen"}
 """
 ERROR_REASON_RECIPE_UNKNOWN: ErrorReason.ValueType  # 30
 """The result was stored before it was noted what pictures are painted from.
