@@ -24,6 +24,8 @@ from gateway import (
     page,
     results,
     sessions,
+    share_links,
+    shares,
 )
 from gateway.clients import Neighbours
 from gateway.compression import CompressionMiddleware
@@ -79,8 +81,8 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     )
     for module in (
         *(auth, sessions, api_keys, export),
-        *(generation, events, models, gallery, archive, results, images, openai, admin),
-        *(keys, health, page, problem_pages),
+        *(generation, events, models, gallery, archive, results, images, shares, openai, admin),
+        *(keys, health, page, problem_pages, share_links),
     ):
         app.include_router(module.router)
     for middleware in (CompressionMiddleware, ConditionalMiddleware, RateMiddleware, RequestMiddleware):

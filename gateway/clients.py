@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from imagegen.auth.v1 import auth_service_pb2_grpc
 from imagegen.executor.v1 import operator_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2_grpc
-from imagegen.results.v1 import results_service_pb2_grpc
+from imagegen.results.v1 import results_service_pb2_grpc, share_service_pb2_grpc
 
 from gateway.origins import client_address
 from services.runtime.channels import Metadata, aio_channel
@@ -48,6 +48,9 @@ class Neighbours:
         self.results: results_service_pb2_grpc.ResultsServiceAsyncStub = results_service_pb2_grpc.ResultsServiceStub(
             channels["results"]
         )
+        self.shares: share_service_pb2_grpc.ShareServiceAsyncStub = share_service_pb2_grpc.ShareServiceStub(
+            channels["results"]
+        )
         self._channels = channels
 
     async def unready(self) -> list[str]:
@@ -77,6 +80,7 @@ class Calls:
         self.auth = neighbours.auth
         self.generation = neighbours.generation
         self.results = neighbours.results
+        self.shares = neighbours.shares
         self.operator = neighbours.operator
         self.anonymous_metadata: Metadata = (
             ("x-request-id", request_id()),

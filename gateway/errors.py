@@ -39,6 +39,9 @@ HTTP_STATUS: Mapping[grpc.StatusCode, tuple[int, str]] = {
 }
 """gRPC status → HTTP status, and what is said when the neighbour gave no reason: gRPC's own texts name addresses."""
 
+_STATUSES = {"range_not_satisfiable": 416, "share_ended": 410}
+"""Of reasons for which HTTP has a word and gRPC has none."""
+
 _SOURCES: Mapping[str, FieldError] = {
     "request_id": FieldError(header="Idempotency-Key", detail=""),
     "cursor": FieldError(header="Last-Event-ID", detail=""),
@@ -72,8 +75,9 @@ async def _neighbour_refused(request: Request, error: Exception) -> Response:
             info = error_details_pb2.ErrorInfo()
             part.Unpack(info)
             code, detail = info.reason.lower(), error.details() or sentence
+            status = _STATUSES.get(code, status)
             if code == "range_not_satisfiable":
-                status, headers["Content-Range"] = CODES[code][0], f"bytes */{info.metadata['size_bytes']}"
+                headers["Content-Range"] = f"bytes */{info.metadata['size_bytes']}"
         elif part.Is(error_details_pb2.BadRequest.DESCRIPTOR):
             bad = error_details_pb2.BadRequest()
             part.Unpack(bad)
@@ -118,7 +122,7 @@ async def _request_invalid(request: Request, error: Exception) -> Response:
     return problem(request, "invalid_field", errors=errors)
 
 
-_NOT_FOUND = {"engine_id": "worker_not_found", "owner_id": "user_not_found"}
+_NOT_FOUND = {"engine_id": "worker_not_found", "owner_id": "user_not_found", "token": "share_not_found"}
 
 _PLACES = {"query": "parameter", "header": "header"}
 

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import grpc
 from buf.validate import validate_pb2
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
@@ -47,6 +48,8 @@ FORMATS = {
     "image/webp": picture_pb2.PICTURE_FORMAT_WEBP,
     "image/avif": picture_pb2.PICTURE_FORMAT_AVIF,
 }
+
+ImageFormat = Literal["png", "jpeg", "webp", "avif"]
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"])
 
@@ -100,9 +103,7 @@ async def get_image(
         Int32 | None,
         Query(description="Pixels; nothing is enlarged.", json_schema_extra={"enum": WIDTHS}),
     ] = None,
-    format_: Annotated[
-        Literal["png", "jpeg", "webp", "avif"] | None, Query(alias="format", description="Instead of what Accept says.")
-    ] = None,
+    format_: Annotated[ImageFormat | None, Query(alias="format", description="Instead of what Accept says.")] = None,
     download: Annotated[bool, Query(description="To be kept as a file: PNG, unless `format` says otherwise.")] = False,
     expires: Annotated[Int64 | None, Query(description="Of a signed link.")] = None,
     signature: Annotated[str, Query(description="Of a signed link.")] = "",
@@ -155,6 +156,19 @@ async def get_image(
         headers["Location"] = picture.redirect_url
         headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary")]), FETCH_SITE])
         return Response(status_code=302, headers=headers)
+    return relayed(request, call, picture, parts, headers)
+
+
+def relayed(
+    request: Request,
+    call: grpc.aio.Call,
+    picture: picture_pb2.Picture,
+    parts: AsyncIterator[Any],
+    headers: dict[str, str],
+) -> Response:
+    """The bytes that follow the picture's description, in the parts' `chunk`; none of them for HEAD, nor while too many
+    downloads to the client's network are open.
+    """
     is_part = picture.length < picture.size_bytes
     if is_part:
         last = picture.offset + picture.length - 1
@@ -182,6 +196,6 @@ def _may_be_redirected(request: Request) -> bool:
     return request.headers.get(FETCH_SITE) != "same-origin"
 
 
-async def _chunks(parts: AsyncIterator[results.DownloadResultResponse]) -> AsyncIterator[bytes]:
+async def _chunks(parts: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     async for part in parts:
         yield part.chunk

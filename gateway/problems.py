@@ -11,6 +11,8 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from gateway import share_page
+from gateway.negotiation import prefers_json
 from gateway.openai_errors import PATHS, openai_error
 from gateway.origins import public_origin
 from services.runtime.requests import request_id
@@ -23,12 +25,15 @@ CODES: Mapping[str, tuple[int, str]] = {
     "bad_credentials": (401, "The account is unknown or the password is wrong."),
     "refresh_token_invalid": (401, "The refresh token is unknown, has expired, or its session has ended."),
     "refresh_token_reused": (401, "The refresh token was exchanged before; its session has been ended."),
+    "share_locked": (401, "The link needs its password."),
+    "share_password_wrong": (401, "This is not the link's password."),
     "token_expired": (401, "The token has expired."),
     "token_invalid": (401, "The token is not valid here."),
     "token_missing": (401, "This call needs a token."),
     "token_revoked": (401, "The token's session, API key or account has been ended."),
     "unauthenticated": (401, "The caller is not known."),
     "caller_not_allowed": (403, "This caller may not call this."),
+    "download_not_allowed": (403, "The link shows the picture and does not give its original away."),
     "link_invalid": (403, "The link's signature is wrong or it has expired."),
     "permission_denied": (403, "This caller may not do this."),
     "scope_missing": (403, "The API key is good for other calls."),
@@ -38,6 +43,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "recipe_unknown": (404, "Nobody noted what this picture was painted from."),
     "result_not_found": (404, "No such result, or it belongs to somebody else."),
     "session_not_found": (404, "No such session, or it belongs to somebody else."),
+    "share_not_found": (404, "No such link, or it belongs to somebody else."),
     "task_not_found": (404, "No such task, or it belongs to somebody else."),
     "user_not_found": (404, "The account no longer exists."),
     "worker_not_found": (404, "No such worker."),
@@ -51,6 +57,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "username_taken": (409, "Another account has this username."),
     "data_loss": (410, "The data is lost."),
     "picture_lost": (410, "The picture's bytes are lost."),
+    "share_ended": (410, "The link has expired or been revoked, or its picture was deleted."),
     "content_too_large": (413, "The body is larger than 1 MiB."),
     "unsupported_media_type": (415, "The body's Content-Type must be application/json."),
     "range_not_satisfiable": (416, "The picture has none of the bytes that were asked for."),
@@ -66,6 +73,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "too_many_api_keys": (429, "The account has as many API keys as it may."),
     "too_many_attempts": (429, "Too many attempts."),
     "too_many_downloads": (429, "Too many pictures are being downloaded at once."),
+    "too_many_shares": (429, "The picture has as many links as it may."),
     "user_queue_full": (429, "Too many unfinished tasks."),
     "headers_too_large": (431, "The request's headers are too large."),
     "internal": (500, "An internal error; it has been logged."),
@@ -130,7 +138,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response for an error; status and detail default to what `CODES` says of the code. OpenAI's paths have
-    its shape instead.
+    its shape instead, and what share links open is a page.
     """
     status = status or CODES[code][0]
     detail = detail or CODES[code][1]
@@ -151,6 +159,10 @@ def problem(
     if request.scope["path"].startswith(PATHS):
         wrong = [(error.name, error.detail) for error in errors]
         return openai_error(status, code, detail, wrong=wrong, headers=sent)
+    if request.scope["path"].startswith(share_page.PATHS):
+        if not prefers_json(request.headers.get("accept", "")):
+            return share_page.refusal_page(request, status, code, sent)
+        sent |= share_page.HEADERS
     return Response(body.model_dump_json(exclude_none=True), status, sent, MEDIA_TYPE)
 
 

@@ -1,7 +1,8 @@
 """How many requests a minute anybody may make, counted in Redis for all replicas together.
 
 Who sends a good token is counted as the user, whatever the address; who sends none, by the network of the address. What
-a page loads and what links open is not counted: a picture of a hundred would use up what its owner may ask.
+a page loads and what image links open is not counted: a picture of a hundred would use up what its owner may ask. What
+share links open is: who tries tokens is stopped.
 
 The window is fixed and begins with a caller's first request. A moving one would be fairer by at most one quota around
 the window's edge, but costs Redis a list of every request, and no number could tell a client when it may ask again:
@@ -50,7 +51,7 @@ TURNS = 8
 must not look like an outage and pass uncounted.
 """
 
-COUNTED = ("/api/", "/v1/")
+COUNTED = ("/api/", "/v1/", "/s/")
 
 PICTURE = re.compile(r"/api/v1/results/[^/]+/image")
 

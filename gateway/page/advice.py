@@ -70,6 +70,14 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "请重新登录；若并非您自己的客户端所为，请修改密码。",
         ),
     ),
+    "share_locked": _said(
+        ("The link opens with a password.", "Open it in a browser and give the password that its owner told you."),
+        ("该链接需要密码。", "请在浏览器中打开它，并输入分享者告知的密码。"),
+    ),
+    "share_password_wrong": _said(
+        ("This is not the link's password.", "Check it and try again, or ask who gave you the link."),
+        ("链接密码不正确。", "请检查后重试，或询问分享者。"),
+    ),
     "token_expired": _with("The access token was good and has expired.", "访问令牌已过期。", _SIGN_IN),
     "token_invalid": _with(
         "The token or API key is malformed, was not issued here, or was made for another service.",
@@ -89,6 +97,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "caller_not_allowed": _said(
         ("You are known, and this call is not for you.", "An operator can do it, or make you one."),
         ("身份已确认，但无权进行该调用。", "请联系管理员代办或授权。"),
+    ),
+    "download_not_allowed": _said(
+        ("The link shows the picture; its owner does not give the original away.", "Ask who gave you the link."),
+        ("该链接仅供查看，所有者未开放原图下载。", "请询问分享者。"),
     ),
     "link_invalid": _said(
         ("The link's signature is wrong or it has expired.", "Read the result again: its image_url is a fresh link."),
@@ -137,6 +149,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "session_not_found": _with(
         "There is no such session, or it belongs to somebody else.", "没有这个会话，或它属于他人。", _READ_AGAIN
     ),
+    "share_not_found": _with(
+        "There is no such link, or it belongs to somebody else.", "没有这个链接，或它属于他人。", _READ_AGAIN
+    ),
     "task_not_found": _with(
         "There is no such task, or it belongs to somebody else.", "没有这个任务，或它属于他人。", _READ_AGAIN
     ),
@@ -179,6 +194,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "Ask for it anew: the same model, parameters and seed paint it again.",
         ),
         ("存储丢失了该图片的数据。", "请用相同的模型、参数和种子重新生成。"),
+    ),
+    "share_ended": _said(
+        (
+            "The link has expired or been revoked, or its picture was deleted.",
+            "Ask who gave you the link for another one; its owner can make one.",
+        ),
+        ("该链接已过期或已被撤销，或其图片已被删除。", "请向分享者索取新链接；图片所有者可以重新创建。"),
     ),
     "content_too_large": _said(
         ("The body is larger than 1 MiB.", "Send less."),
@@ -246,10 +268,14 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "too_many_attempts": _said(
         (
-            "Too many wrong passwords for this account or from this address, or too many new accounts.",
+            "Too many wrong passwords for this account or link or from this address, or too many new accounts.",
             "Wait for the seconds that Retry-After names.",
         ),
-        ("该账号或该地址的密码错误次数过多，或注册过于频繁。", "请等待 Retry-After 所示的秒数。"),
+        ("该账号、链接或地址的密码错误次数过多，或注册过于频繁。", "请等待 Retry-After 所示的秒数。"),
+    ),
+    "too_many_shares": _said(
+        ("The picture has as many links that open it as it may.", "Revoke those that are no longer used."),
+        ("该图片的有效链接已达上限。", "请撤销不再使用的链接。"),
     ),
     "user_queue_full": _said(
         ("You have as many unfinished tasks as you may.", "Wait until one has ended, or cancel one."),

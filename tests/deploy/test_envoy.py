@@ -70,14 +70,15 @@ class Services(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def an_envoy(folder, ports):
+def an_envoy(folder, ports, **settings):
     addresses = {name: f"{LOOPBACK}:{ports[name]}" for name in NAMES[1:]}
     config = folder / "envoy.yaml"
-    config.write_text(render(listen=f"{LOOPBACK}:{ports['public']}", **addresses, cors_origins=[ORIGIN]))
+    listen = f"{LOOPBACK}:{ports['public']}"
+    config.write_text(render(listen=listen, **addresses, cors_origins=[ORIGIN], **settings))
     command = [wheels.envoy(), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
     with (
         guarded_group() as group,
-        (folder / "log").open("w") as log,
+        (folder / "log").open("a") as log,  # Envoy opens its standard output anew
         subprocess.Popen(command, stdout=log, stderr=log, process_group=group) as envoy,
     ):
         try:
@@ -360,3 +361,15 @@ def refuses(method):
     except grpc.RpcError as error:
         return error.code() == grpc.StatusCode.UNAVAILABLE
     return False
+
+
+def test_no_spelling_of_a_share_link_is_logged(tmp_path):
+    spellings = ["/s/TOKEN", "/s/TOKEN/image?w=1280", "/%73/TOKEN", "/s%2FTOKEN", "/%73%2fTOKEN/image", "//S/TOKEN"]
+    with reserved_ports(NAMES) as ports, an_envoy(tmp_path, ports, access_log=True) as public:
+        wait_until(lambda: answers(public))
+        for path in (*spellings, "/api/v1/x?signature=TOKEN"):
+            httpx.get(f"http://{public}{path}", trust_env=False)
+    log = (tmp_path / "log").read_text()
+    paths = [json.loads(line)["path"] for line in log.splitlines() if line.startswith("{")]
+    assert paths[-7:] == ["/s/"] * 6 + ["/api/v1/x"]
+    assert "TOKEN" not in log

@@ -7,7 +7,7 @@ import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import model_pb2, task_pb2
-from imagegen.results.v1 import picture_pb2, result_pb2
+from imagegen.results.v1 import picture_pb2, result_pb2, share_pb2
 from imagegen.runtime.v1 import access_pb2
 
 from gateway.problems import CODES
@@ -93,6 +93,22 @@ def a_picture(**fields: Any) -> picture_pb2.Picture:
         "file_name": "a lighthouse.png",
     }
     return picture_pb2.Picture(**given | fields)
+
+
+def a_share(**fields: Any) -> share_pb2.Share:
+    given = {"id": str(uuid4()), "result_id": str(uuid4()), "create_time": NOON}
+    return share_pb2.Share(**given | fields)
+
+
+def a_shared_picture(**fields: Any) -> share_pb2.SharedPicture:
+    given = {
+        "width": 1024,
+        "height": 768,
+        "create_time": NOON,
+        "prompt": "a lighthouse",
+        "model": "sdxl",
+    }
+    return share_pb2.SharedPicture(**given | fields)
 
 
 def a_model(**fields: Any) -> model_pb2.Model:

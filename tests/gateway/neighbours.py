@@ -14,7 +14,12 @@ from grpc_status import rpc_status
 from imagegen.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 from imagegen.executor.v1 import operator_service_pb2, operator_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
-from imagegen.results.v1 import results_service_pb2, results_service_pb2_grpc
+from imagegen.results.v1 import (
+    results_service_pb2,
+    results_service_pb2_grpc,
+    share_service_pb2,
+    share_service_pb2_grpc,
+)
 
 from services.runtime.errors import pack
 from tests.serving import stand_in
@@ -142,21 +147,24 @@ class Neighbours:
 def neighbours() -> Iterator[tuple[Neighbours, dict[str, str]]]:
     """The four stand-ins, serving, and their addresses."""
     contracts = {
-        "auth": (auth_service_pb2, auth_service_pb2_grpc, "AuthService"),
-        "generation": (generation_service_pb2, generation_service_pb2_grpc, "GenerationService"),
-        "results": (results_service_pb2, results_service_pb2_grpc, "ResultsService"),
-        "executor": (operator_service_pb2, operator_service_pb2_grpc, "OperatorService"),
+        "auth": [(auth_service_pb2, auth_service_pb2_grpc, "AuthService")],
+        "generation": [(generation_service_pb2, generation_service_pb2_grpc, "GenerationService")],
+        "results": [
+            (results_service_pb2, results_service_pb2_grpc, "ResultsService"),
+            (share_service_pb2, share_service_pb2_grpc, "ShareService"),
+        ],
+        "executor": [(operator_service_pb2, operator_service_pb2_grpc, "OperatorService")],
     }
     made, addresses = {}, {}
     with ExitStack() as stack:
-        for name, (messages, services, service) in contracts.items():
+        for name, spoken in contracts.items():
             neighbour = Neighbour()
-            servicer = _servicer(
-                neighbour, getattr(services, f"{service}Servicer"), messages.DESCRIPTOR.services_by_name[service]
-            )
 
-            def register(server: grpc.Server, services=services, service=service, servicer=servicer, it=neighbour):
-                getattr(services, f"add_{service}Servicer_to_server")(servicer, server)
+            def register(server: grpc.Server, spoken=spoken, it=neighbour):
+                for messages, services, service in spoken:
+                    generated, described = getattr(services, f"{service}Servicer"), messages.DESCRIPTOR.services_by_name
+                    servicer = _servicer(it, generated, described[service])
+                    getattr(services, f"add_{service}Servicer_to_server")(servicer, server)
                 health_pb2_grpc.add_HealthServicer_to_server(it.health, server)
 
             made[name] = neighbour

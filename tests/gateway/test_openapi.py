@@ -47,6 +47,9 @@ PATHS = {
     "/api/v1/results/{result_id}/favorite": {"put", "delete"},
     "/api/v1/results/{result_id}/image": {"get"},
     "/api/v1/results/{result_id}/recipe": {"get"},
+    "/api/v1/results/{result_id}/shares": {"get", "post"},
+    "/api/v1/shares": {"get"},
+    "/api/v1/shares/{share_id}": {"patch", "delete"},
     "/healthz": {"get"},
     "/readyz": {"get"},
 }
@@ -98,9 +101,12 @@ def test_every_body_has_an_example_that_its_route_would_take(document):
     from gateway.auth import Changes, Credentials, NewPassword, Password, RefreshToken, Registration
     from gateway.gallery import Selection
     from gateway.generation import Recipe
+    from gateway.shares import ShareChanges, ShareRequest
 
     accounts = (Changes, Credentials, NewPassword, Password, RefreshToken, Registration, ApiKeyRequest)
-    models = {model.__name__: model for model in (*accounts, Recipe, OwnerChanges, Selection)}
+    models = {
+        model.__name__: model for model in (*accounts, Recipe, OwnerChanges, Selection, ShareChanges, ShareRequest)
+    }
     seen = set()
     for _, operation in operations(document):
         for reference in references(operation.get("requestBody", {})):

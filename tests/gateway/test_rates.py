@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from grpc import StatusCode
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import results_service_pb2 as results
@@ -17,8 +18,10 @@ from structlog.testing import capture_logs
 
 from deploy.local.ports import reserved_ports
 from gateway import rates
+from gateway.share_page.texts import NOTICES
 from tests.gateway.builders import a_picture, a_user, refused
 from tests.gateway.gateways import serving
+from tests.gateway.neighbours import Refusal
 from tests.identities import TestAuthority, access_token
 from tests.valkey_process import ValkeyProcess
 
@@ -170,6 +173,19 @@ def test_pictures_that_links_open_are_not_counted(limited, behind):
         assert "ratelimit" not in client.get(path, params={"expires": 1, "signature": "x"}).headers
         assert remaining(client.get(path)) == 2
         assert remaining(client.get("/api/v1/nothing/image?signature=x")) == 1
+
+
+def test_who_tries_tokens_of_share_links_is_stopped(limited, behind):
+    unknown = Refusal(StatusCode.NOT_FOUND, "SHARE_NOT_FOUND")
+    behind.results.answers |= {"OpenShare": unknown, "DownloadShare": unknown}
+    with limited() as client:
+        answers = [client.get(path) for path in ("/s/short", f"/s/{'a' * 43}/image", *[f"/s/{'b' * 43}"] * 2)]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 429]
+    refused_page = answers[-1]
+    assert refused_page.headers["content-type"] == "text/html; charset=utf-8"
+    assert refused_page.headers["x-robots-tag"] == "noindex, nofollow"
+    assert int(refused_page.headers["retry-after"]) > 50
+    assert NOTICES["en"]["rate_limited"][0] in refused_page.text
 
 
 def test_a_quota_of_zero_counts_nothing(limited):

@@ -50,6 +50,11 @@ def _change(owner: Owner) -> dict[str, str]:
     return {"current_password": owner.account.password, "new_password": owner.account.password}
 
 
+def _shares(owner: Owner) -> Request:
+    assert owner.share, "a link that an answer to somebody else could give away"
+    return Request("/api/v1/shares")
+
+
 AUTH, TASKS, ADMIN = "/api/v1/auth", "/api/v1/generation/tasks", "/api/v1/admin"
 
 ROWS: Mapping[str, Row] = {
@@ -139,6 +144,29 @@ ROWS: Mapping[str, Row] = {
         "read",
         "result_not_found",
     ),
+    # Share links: what they open is for anybody.
+    "POST /api/v1/results/{result_id}/shares": Row(
+        PERSON, lambda owner: Request(f"/api/v1/results/{owner.result['id']}/shares", {}), "share", "result_not_found"
+    ),
+    "GET /api/v1/results/{result_id}/shares": Row(
+        PERSON, lambda owner: Request(f"/api/v1/results/{owner.share['result_id']}/shares"), "share", "result_not_found"
+    ),
+    "GET /api/v1/shares": Row(PERSON, _shares, "share"),
+    "PATCH /api/v1/shares/{share_id}": Row(
+        PERSON,
+        lambda owner: Request(f"/api/v1/shares/{owner.share['id']}", {"hide_prompt": True}),
+        "share",
+        "share_not_found",
+    ),
+    "DELETE /api/v1/shares/{share_id}": Row(
+        PERSON, lambda owner: Request(f"/api/v1/shares/{owner.share['id']}"), "share", "share_not_found"
+    ),
+    "GET /s/{token}": Row(ANYBODY, lambda owner: Request(owner.link)),
+    "HEAD /s/{token}": Row(ANYBODY, lambda owner: Request(owner.link)),
+    "HEAD /s/{token}/image": Row(ANYBODY, lambda owner: Request(f"{owner.link}/image")),
+    "POST /s/{token}": Row(ANYBODY, lambda owner: Request(owner.link)),
+    "GET /s/{token}/image": Row(ANYBODY, lambda owner: Request(f"{owner.link}/image")),
+    "GET /share-page.css": Row(ANYBODY, lambda owner: Request("/share-page.css")),
     # Operators.
     f"GET {ADMIN}/workers": Row(OPERATOR, lambda owner: Request(f"{ADMIN}/workers"), "admin"),
     f"POST {ADMIN}/workers/{{engine_id}}/drain": Row(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from tests.accounts import Account
@@ -77,6 +78,17 @@ class Owner:
     def doomed(self) -> dict[str, Any]:
         """A result that nobody will miss."""
         return self._marked(self.account.painted(prompt=self.prompt, steps=1)["results"][0])
+
+    @property
+    def share(self) -> dict[str, Any]:
+        """A link to the picture that anybody may open."""
+        answer = self.account.http.post(f"/api/v1/results/{self.result['id']}/shares", json={})
+        return self._marked(answer.raise_for_status().json())
+
+    @property
+    def link(self) -> str:
+        """The path of one; its last part is the token."""
+        return urlsplit(self.share["url"]).path
 
     @property
     def session(self) -> str:

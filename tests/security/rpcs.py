@@ -17,6 +17,7 @@ from imagegen.executor.v1 import operator_service_pb2 as operators
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import recipe_pb2
 from imagegen.results.v1 import results_service_pb2 as results
+from imagegen.results.v1 import share_service_pb2 as shares
 from imagegen.results.v1 import store_service_pb2 as store
 from imagegen.runtime.v1 import access_pb2
 
@@ -190,6 +191,29 @@ _RESULTS = {
     ),
 }
 
+
+def _token(owner: Owner) -> str:
+    return owner.link.rpartition("/")[2]
+
+
+_SHARES = {
+    "CreateShare": Row(
+        PERSON, lambda owner: shares.CreateShareRequest(result_id=owner.result["id"]), "share", "result_not_found"
+    ),
+    "ListShares": Row(
+        PERSON, lambda owner: shares.ListSharesRequest(result_id=owner.share["result_id"]), "share", "result_not_found"
+    ),
+    "UpdateShare": Row(
+        PERSON, lambda owner: shares.UpdateShareRequest(share_id=owner.share["id"]), "share", "share_not_found"
+    ),
+    "RevokeShare": Row(
+        PERSON, lambda owner: shares.RevokeShareRequest(share_id=owner.share["id"]), "share", "share_not_found"
+    ),
+    "OpenShare": Row(VISITOR, lambda owner: shares.OpenShareRequest(token=_token(owner))),
+    "UnlockShare": Row(VISITOR, lambda owner: shares.UnlockShareRequest(token=_token(owner))),
+    "DownloadShare": Row(VISITOR, lambda owner: shares.DownloadShareRequest(token=_token(owner))),
+}
+
 _STORE = {
     "StoreResult": Row(SERVICE, _picture, services=("worker",)),
     "DiscardResults": Row(
@@ -238,6 +262,7 @@ def _named() -> Iterator[tuple[str, Row]]:
         "auth.v1.IdentityService": _IDENTITY,
         "generation.v1.GenerationService": _GENERATION,
         "results.v1.ResultsService": _RESULTS,
+        "results.v1.ShareService": _SHARES,
         "results.v1.StoreService": _STORE,
         "executor.v1.ExecutorService": _EXECUTOR,
         "executor.v1.OperatorService": _OPERATORS,
