@@ -27,7 +27,8 @@ def test_no_password_token_key_prompt_or_signature_is_in_a_log_line(installation
         for number, tokens in enumerate((first, second)):
             secrets |= {f"{kind} {number}": tokens[kind] for kind in ("access_token", "refresh_token")}
 
-        secrets["signature"] = paint(http, prompt)
+        picture, secrets["signature"] = paint(http, prompt)
+        secrets |= share(http, picture)
         put_in_wrong_places(http, secrets)
 
         change = {"current_password": password, "new_password": later}
@@ -63,8 +64,8 @@ def bearer(http: httpx.Client, token: str) -> None:
     http.headers["authorization"] = f"Bearer {token}"
 
 
-def paint(http: httpx.Client, prompt: str) -> str:
-    """Asks twice with one key, waits, and returns the signature of the picture's link, having followed it."""
+def paint(http: httpx.Client, prompt: str) -> tuple[str, str]:
+    """Asks twice with one key, waits, and returns the picture's id and its link's signature, having followed that."""
     body = {"prompt": prompt, "model": "sd15", "width": 64, "height": 64, "steps": 2}
     once = {"Idempotency-Key": str(uuid4())}
     task = http.post(GENERATE, json=body, headers=once).raise_for_status().json()
@@ -76,11 +77,31 @@ def paint(http: httpx.Client, prompt: str) -> str:
         return task_now if task_now["status"] == "completed" and task_now["results"] else None
 
     wait_until(lambda: ended() is not None, seconds=60)
-    link = ended()["results"][0]["image_url"]
+    picture = ended()["results"][0]
+    link = picture["image_url"]
     signature = parse_qs(urlsplit(link).query)["signature"][0]
     assert httpx.get(link).is_success
     assert httpx.get(link.replace(signature, signature[::-1])).is_client_error
-    return signature
+    return picture["id"], signature
+
+
+def share(http: httpx.Client, result_id: str) -> dict[str, str]:
+    """The secrets of a link that was opened in each way, and revoked."""
+    secrets = {"link password": f"a word for {uuid4()}"}
+    body = {"password": secrets["link password"]}
+    made = http.post(f"/api/v1/results/{result_id}/shares", json=body).raise_for_status().json()
+    secrets["share token"] = token = made["url"].rpartition("/")[2]
+    assert http.get(made["url"]).status_code == 401
+    assert http.post(made["url"], data={"password": token}).status_code == 401
+    assert http.post(made["url"], data=body).status_code == 303
+    secrets["ticket"] = http.cookies["share_ticket"]
+    assert http.get(made["url"]).is_success
+    assert http.get(f"{made['url']}/image").is_success
+    assert http.get(made["url"].replace("/s/", "/%73/")).status_code == 401
+    assert http.get(f"{made['url']}/nothing").status_code == 404
+    http.delete(f"/api/v1/shares/{made['id']}").raise_for_status()
+    assert http.get(made["url"]).status_code == 410
+    return secrets
 
 
 def put_in_wrong_places(http: httpx.Client, secrets: dict[str, str]) -> None:
