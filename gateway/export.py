@@ -18,6 +18,7 @@ from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import result_pb2
 from imagegen.results.v1 import results_service_pb2 as results
+from imagegen.results.v1 import share_service_pb2 as shares
 from stream_zip import AsyncMemberFile, async_stream_zip
 
 from gateway.api_keys import ApiKey
@@ -27,6 +28,7 @@ from gateway.clients import Calls, CallsDependency
 from gateway.problems import SIGNED_IN, problems
 from gateway.security import signed_in
 from gateway.sessions import Session
+from gateway.shares import Share
 from gateway.streams import RelayedResponse
 from gateway.tasks import Task
 from gateway.zipped import MEDIA_TYPE, PictureFile, member, picture_members, pretty, whole
@@ -44,7 +46,7 @@ router = APIRouter(prefix="/api/v1/auth/me", tags=["auth"], dependencies=[signed
     responses={
         200: {
             "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-            "description": "The account, its sessions, keys, tasks and results as JSON, and every picture.",
+            "description": "The account, its sessions, keys, tasks, links and results as JSON, and every picture.",
             "headers": {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}},
         },
         **problems(*SIGNED_IN, "user_not_found"),
@@ -76,6 +78,7 @@ async def _members(
     for name, content in account:
         yield member(name, now, whole(content))
     yield member("tasks.json", now, _array(_tasks(calls)))
+    yield member("shares.json", now, _array(_shares(calls)))
     yield member("results.json", now, _array(_results(calls, kept)))
     async for picture in picture_members(calls, _noted(kept), now):
         yield picture
@@ -121,6 +124,17 @@ async def _tasks(calls: Calls) -> AsyncIterator[str]:
         for task in page.tasks:
             shown = Task.from_proto(task, [])
             yield shown.model_dump_json(exclude={"links", "results", "results_unavailable"})
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _shares(calls: Calls) -> AsyncIterator[str]:
+    token = ""
+    while True:
+        page = await calls.unary(calls.shares.ListShares, shares.ListSharesRequest(page_size=PAGE, page_token=token))
+        for share in page.shares:
+            yield Share.from_proto(share).model_dump_json()
         token = page.next_page_token
         if not token:
             return

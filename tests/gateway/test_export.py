@@ -12,8 +12,18 @@ from grpc import StatusCode
 from imagegen.auth.v1 import auth_service_pb2 as auth
 from imagegen.generation.v1 import generation_service_pb2 as generation
 from imagegen.results.v1 import results_service_pb2 as results
+from imagegen.results.v1 import share_service_pb2 as shares
 
-from tests.gateway.builders import a_completed_task, a_picture, a_result, a_session, a_user, an_api_key, refused
+from tests.gateway.builders import (
+    a_completed_task,
+    a_picture,
+    a_result,
+    a_session,
+    a_share,
+    a_user,
+    an_api_key,
+    refused,
+)
 from tests.gateway.neighbours import Refusal
 
 EXPORT = "/api/v1/auth/me/export"
@@ -59,6 +69,8 @@ def person(behind):
         behind.generation.answers["ListTasks"] = pages(generation.ListTasksResponse, "tasks", tasks, 2)
         behind.results.answers["ListResults"] = pages(results.ListResultsResponse, "results", stored, 2)
         behind.results.answers["DownloadResult"] = downloads(pictures)
+        links = [a_share(result_id=one.id) for one in stored]
+        behind.results.answers["ListShares"] = pages(shares.ListSharesResponse, "shares", links, 2)
 
     return lay_down
 
@@ -79,6 +91,8 @@ def test_it_holds_everything(client, person):
         assert [task["prompt"] for task in json.loads(archive.read("tasks.json"))] == [task.prompt for task in tasks]
         listed = json.loads(archive.read("results.json"))
         assert {one["id"]: archive.read(one["file"]) for one in listed} == pictures
+        links = json.loads(archive.read("shares.json"))
+        assert [link["result_id"] for link in links] == [result.id for result in stored]
         assert "missing.json" not in archive.namelist()
 
 
