@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -97,7 +98,7 @@ def replica(world: World, blobs: Blobs) -> Iterator[World]:
     ):
         people = results_service_pb2_grpc.ResultsServiceStub(channel)
         workers = store_service_pb2_grpc.StoreServiceStub(channel)
-        yield World(people, workers, results, world.links, world.folder, world.database, world.authority)
+        yield replace(world, people=people, workers=workers, results=results)
     database.close()
 
 
