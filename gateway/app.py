@@ -22,7 +22,6 @@ from gateway import (
     models,
     openai,
     page,
-    results,
     sessions,
     share_links,
     shares,
@@ -81,7 +80,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     )
     for module in (
         *(auth, sessions, api_keys, export),
-        *(generation, events, models, gallery, archive, results, images, shares, openai, admin),
+        *(generation, events, models, gallery, archive, images, shares, openai, admin),
         *(keys, health, page, problem_pages, share_links),
     ):
         app.include_router(module.router)

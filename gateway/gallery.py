@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from imagegen.results.v1 import recipe_pb2, result_pb2
 from imagegen.results.v1 import results_service_pb2 as results
 from pydantic import ConfigDict, Field
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from gateway.bodies import Answer, Body, Moment, NoNul
 from gateway.clients import CallsDependency
@@ -16,6 +17,18 @@ from gateway.problems import SIGNED_IN, WITH_BODY, problems
 from gateway.results import Result
 from gateway.security import signed_in
 from services.runtime.protos import from_enum, to_timestamp
+
+
+class _ResultId(StringConvertor):
+    """Any segment but those that are paths of their own: a method which those do not know must not be taken for a
+    question about a result.
+    """
+
+    regex = "(?!(?:archive|delete|storage)(?:/|$))[^/]+"
+
+
+register_url_convertor("result_id", _ResultId())
+RESULT = "/{result_id:result_id}"
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], dependencies=[signed_in])
 
@@ -164,7 +177,7 @@ async def delete_results(body: Selection, calls: CallsDependency) -> Deletions:
     )
 
 
-@router.get("/{result_id}", responses=problems(*SIGNED_IN, "result_not_found"))
+@router.get(RESULT, responses=problems(*SIGNED_IN, "result_not_found"))
 async def get_result(result_id: UUID, calls: CallsDependency, origin: Origin) -> Picture:
     """One of the caller's pictures."""
     answer = await calls.unary(calls.results.GetResult, results.GetResultRequest(result_id=str(result_id)))
@@ -192,7 +205,7 @@ async def unmark_favorite(result_id: UUID, calls: CallsDependency) -> None:
     await calls.unary(calls.results.SetFavorite, request)
 
 
-@router.delete("/{result_id}", status_code=204, responses=problems(*SIGNED_IN, "result_not_found"))
+@router.delete(RESULT, status_code=204, responses=problems(*SIGNED_IN, "result_not_found"))
 async def delete_result(result_id: UUID, calls: CallsDependency) -> None:
     """Delete a picture for good."""
     await calls.unary(calls.results.DeleteResult, results.DeleteResultRequest(result_id=str(result_id)))

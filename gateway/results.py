@@ -4,13 +4,10 @@ import base64
 from datetime import datetime
 from typing import Self
 
-from fastapi import APIRouter
 from imagegen.results.v1 import result_pb2
 
 from gateway.bodies import Answer
 from services.runtime.protos import from_timestamp
-
-router = APIRouter(prefix="/api/v1/results", tags=["results"])
 
 
 class Result(Answer):

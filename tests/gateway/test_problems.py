@@ -221,6 +221,8 @@ def test_an_unknown_path_is_not_found(visitor, behind, path):
     ("verb", "path", "allowed"),
     [
         ("PUT", "/api/v1/results/01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21", "DELETE, GET"),
+        ("GET", "/api/v1/results/archive", "POST"),
+        ("DELETE", "/api/v1/results/delete", "POST"),
         ("POST", "/api/v1/auth/me", "DELETE, GET, PATCH"),
         ("HEAD", "/api/v1/models", "GET"),
         ("OPTIONS", GENERATE, "POST"),
