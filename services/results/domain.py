@@ -77,6 +77,8 @@ class Result:
     thumb_hash: bytes
     """Empty: there is none."""
     favorite: bool = False
+    expires_at: datetime | None = None
+    """When it is deleted, as things stand; None if it stays."""
 
     @property
     def as_stored(self) -> Variant:
@@ -90,6 +92,14 @@ class Result:
             sha256=self.sha256,
             created_at=self.created_at,
         )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an owner's pictures take: bytes of the originals, and how many these are."""
+
+    used_bytes: int
+    pictures: int
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Gallery:
     def set_favorite(self, owner_id: OwnerId, result_id: ResultId, *, favorite: bool) -> None:
         """Raises ResultNotFound."""
         with self._database.transaction() as tx:
-            store.set_favorite(tx, owner_id, result_id, favorite=favorite)
+            store.set_favorite(tx, owner_id, result_id, datetime.now(UTC), favorite=favorite)
 
     def delete_result(self, owner_id: OwnerId, result_id: ResultId) -> None:
         """Raises ResultNotFound."""

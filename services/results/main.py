@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -10,7 +11,6 @@ from services.results.domain import OwnerId
 from services.results.links import ImageLinks
 from services.results.server import results_server
 from services.results.settings import Settings
-from services.results.sweeping import Sweeper
 from services.results.use_cases import UseCases
 from services.runtime.authority import RemoteAuthority
 from services.runtime.channels import Peer, channel
@@ -23,7 +23,7 @@ from services.runtime.tokens import TokenVerifier, decode_key
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 300
-"""Nobody waits for a sweep: it only frees room that a crash has left taken."""
+"""Nobody waits for a sweep: it only frees room that a crash has left taken, or that pictures take whose time is up."""
 
 
 async def main() -> None:
@@ -32,7 +32,8 @@ async def main() -> None:
     database = Database(settings.database_url)
     links = ImageLinks(decode_key(settings.signing_key))
     blobs = Blobs.from_url(settings.store_url, settings.s3, redirects=settings.store_redirects)
-    results = UseCases.on(database, blobs, links)
+    limits = {"quota_bytes": settings.quota_bytes, "retention_days": settings.retention_days}
+    results = UseCases.on(database, blobs, links, **limits)
     to_auth = Peer(service_identity("results"), "auth")
     erasures = Erasures(
         channel(settings.auth_address), to_auth, lambda user_id: results.storing.erase(OwnerId(user_id))
@@ -40,7 +41,7 @@ async def main() -> None:
     authority = RemoteAuthority(settings.auth_address, to_auth)
     verifier = TokenVerifier("results", process.trusted_services(), authority)
     server = results_server(results, verifier, threads=database.connections)
-    sweeping = asyncio.create_task(_sweep_for_ever(results.sweeper))
+    sweeping = asyncio.create_task(_sweep_for_ever(results.sweeper.sweep, results.retention.sweep))
     thumbnails = asyncio.create_task(results.maker.make_thumbnails())
     stopping = threading.Event()
     erasures.start(stopping)
@@ -51,12 +52,15 @@ async def main() -> None:
     database.close()
 
 
-async def _sweep_for_ever(sweeper: Sweeper) -> None:
+async def _sweep_for_ever(*sweeps: Callable[[], object]) -> None:
+    """One that says that there is more goes on at once."""
     while True:
-        try:
-            await asyncio.to_thread(sweeper.sweep)
-        except Exception:  # the next turn may succeed, and pictures can be served meanwhile
-            log.exception("the sweep failed")
+        for sweep in sweeps:
+            try:
+                while await asyncio.to_thread(sweep):
+                    pass
+            except Exception:  # the next turn may succeed, and pictures can be served meanwhile
+                log.exception("the sweep failed")
         await asyncio.sleep(SWEEP_SECONDS)
 
 

@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     """Whether clients can reach the store, and so may be sent there for their pictures."""
     signing_key: str
     """Signs image links: 32 bytes, base64url."""
+    quota_bytes: int = Field(default=0, ge=0, lt=2**63)
+    """What one owner's pictures may take before nothing more is accepted; 0: as much as they like."""
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    """How long a picture stays that nobody keeps, of a century at most; 0: for ever."""
     auth_address: str = Field(validation_alias="AUTH_ADDRESS")
 
     @property

@@ -68,7 +68,7 @@ class Storing:
                     # It took longer than MAX_WRITING, and the sweep may have deleted the bytes.
                     raise DependencyUnavailable("the picture store")
                 store.add_result(tx, result)
-                return result
+                return store.get_result(tx, owner_id, result.id)
             store.doom_orphan(tx, key)
         self._sweeper.delete([key])
         if first is None:
@@ -98,6 +98,7 @@ class Storing:
             store.lock_owner(tx, owner_id)
             store.remember_erased(tx, owner_id, now)
             store.delete_tombstones(tx, owner_id)
+            store.delete_usage(tx, owner_id)
             shares = store.delete_shares(tx, owner_id, ERASED_AT_ONCE)
             results = store.delete_results_of_owner(tx, owner_id, now, ERASED_AT_ONCE).results
             is_last = max(shares, results) < ERASED_AT_ONCE

@@ -8,7 +8,9 @@ from services.results.gallery import Gallery
 from services.results.links import ImageLinks
 from services.results.making import VariantMaker
 from services.results.passwords import Passwords
+from services.results.retention import Retention
 from services.results.shares import Shares
+from services.results.storage import Storage
 from services.results.storing import Storing
 from services.results.studio import Studio
 from services.results.sweeping import Sweeper
@@ -23,9 +25,14 @@ class UseCases:
     maker: VariantMaker
     delivery: Delivery
     shares: Shares
+    storage: Storage
+    retention: Retention
 
     @classmethod
-    def on(cls, database: Database, blobs: Blobs, links: ImageLinks) -> "UseCases":
+    def on(
+        cls, database: Database, blobs: Blobs, links: ImageLinks, *, quota_bytes: int = 0, retention_days: int = 0
+    ) -> "UseCases":
+        """0: there is no quota, and pictures stay."""
         sweeper, studio = Sweeper(database, blobs), Studio()
         maker = VariantMaker(database, blobs, sweeper, studio)
         delivery = Delivery(database, blobs, links, maker)
@@ -36,4 +43,6 @@ class UseCases:
             maker=maker,
             delivery=delivery,
             shares=Shares(database, delivery, links.tickets, Passwords()),
+            storage=Storage(database, quota_bytes),
+            retention=Retention(database, sweeper, retention_days),
         )

@@ -140,11 +140,19 @@ def test_it_makes_thumbnails_before_anybody_asks(environment, world):
         ("SERVICE_KEY_RESULTS", None, "SERVICE_KEY_RESULTS"),
         ("RESULTS_SIGNING_KEY", encode_key(bytes(31)), "32 bytes"),
         ("RESULTS_STORE_URL", "s3:///pictures", "names no bucket"),
+        ("RESULTS_QUOTA_BYTES", "-1", "quota_bytes"),
+        ("RESULTS_QUOTA_BYTES", "10 GiB", "quota_bytes"),
+        ("RESULTS_RETENTION_DAYS", "-1", "retention_days"),
+        ("RESULTS_RETENTION_DAYS", "1.5", "retention_days"),
+        ("RESULTS_RETENTION_DAYS", "1000000", "retention_days"),
     ],
-    ids=["no database", "no key", "no identity", "a short key", "no bucket"],
+    ids=[
+        *("no database", "no key", "no identity", "a short key", "no bucket"),
+        *("a quota below nothing", "a quota in words", "days below none", "half a day", "3,000 years"),
+    ],
 )
 def test_it_does_not_start_without_what_it_needs(environment, variable, value, complaint):
-    environment.pop(variable)
+    environment.pop(variable, None)
     if value:
         environment[variable] = value
 

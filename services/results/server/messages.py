@@ -13,6 +13,7 @@ from services.runtime.protos import from_timestamp, to_timestamp
 
 
 def result_to_proto(result: Result, link: ImageLink, *, painted_from: bool = True) -> result_pb2.Result:
+    expire_time = to_timestamp(result.expires_at) if result.expires_at else None
     return result_pb2.Result(
         id=str(result.id),
         task_id=str(result.task_id),
@@ -28,6 +29,7 @@ def result_to_proto(result: Result, link: ImageLink, *, painted_from: bool = Tru
         favorite=result.favorite,
         model=result.recipe.model if painted_from else "",
         prompt=result.recipe.prompt if painted_from else "",
+        expire_time=expire_time,
     )
 
 

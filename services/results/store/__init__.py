@@ -1,6 +1,7 @@
 """Every SQL statement of results."""
 
 from services.results.store.deleting import (
+    Deleted,
     delete_result,
     delete_results_of_owner,
     delete_results_of_task,
@@ -39,6 +40,12 @@ from services.results.store.results import (
     list_of_tasks,
     list_some,
 )
+from services.results.store.retention import (
+    get_retention_days,
+    list_expired,
+    lock_expired,
+    set_retention_days,
+)
 from services.results.store.shares import (
     add_share,
     count_attempt,
@@ -56,6 +63,10 @@ from services.results.store.shares import (
 from services.results.store.tables import (
     metadata,
 )
+from services.results.store.usage import (
+    delete_usage,
+    get_usage,
+)
 from services.results.store.variants import (
     add_variant,
     delete_variant,
@@ -64,6 +75,7 @@ from services.results.store.variants import (
 )
 
 __all__ = [
+    "Deleted",
     "add_orphan",
     "add_result",
     "add_share",
@@ -78,6 +90,7 @@ __all__ = [
     "delete_shares",
     "delete_some",
     "delete_tombstones",
+    "delete_usage",
     "delete_variant",
     "doom_orphan",
     "doom_orphans",
@@ -87,15 +100,19 @@ __all__ = [
     "find_variant",
     "get_linked_result",
     "get_result",
+    "get_retention_days",
+    "get_usage",
     "give_attempt_back",
     "hold_result",
     "is_discarded",
     "is_erased",
     "list_doomed",
+    "list_expired",
     "list_gallery",
     "list_of_tasks",
     "list_shares",
     "list_some",
+    "lock_expired",
     "lock_owner",
     "lock_result",
     "lock_share",
@@ -107,5 +124,6 @@ __all__ = [
     "revoke_share",
     "save_share",
     "set_favorite",
+    "set_retention_days",
     "share_owner",
 ]

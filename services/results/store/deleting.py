@@ -1,4 +1,4 @@
-"""The one way in which results go: with everything that hangs on them, and all their bytes doomed."""
+"""The one way in which results go: with everything that hangs on them, all their bytes doomed, and off the sum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from services.results.domain import OwnerId, ResultId, ResultNotFound, TaskId
 from services.results.store.tables import orphans, results, variants
+from services.results.store.usage import reduce_usage
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def delete_results(
 ) -> Deleted:
     """Those for which the conditions hold, or `limit` of them."""
     # Locked first, so that whoever is just hanging something on them comes before what follows, or finds them gone.
-    found = sa.select(results.c.id, results.c.owner_id, results.c.image_url).where(*conditions)
+    columns = (results.c.id, results.c.owner_id, results.c.image_url, results.c.size_bytes)
+    found = sa.select(*columns).where(*conditions)
     # In one order, so that two who delete many do not wait for each other.
     rows = tx.execute(found.order_by(results.c.id).limit(limit).with_for_update()).all()
     if not rows:
@@ -59,4 +61,7 @@ def delete_results(
     tx.execute(sa.delete(results).where(results.c.id.in_(owners)))
     doomed = [{"store_key": key, "doomed": True, "created_at": now, "owner_id": owner} for key, owner in keys.items()]
     tx.execute(sa.insert(orphans), doomed)
+    for owner in sorted(set(owners.values())):
+        sizes = [row.size_bytes for row in rows if row.owner_id == owner]
+        reduce_usage(tx, owner, pictures=len(sizes), size_bytes=sum(sizes))
     return Deleted(len(rows), list(keys))

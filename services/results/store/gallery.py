@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from services.results import words
 from services.results.domain import Filter, OwnerId, Result, ResultId, ResultNotFound
 from services.results.store.results import READ, to_result
+from services.results.store.retention import expires_at
 from services.results.store.shelves import FIRST, LAST, between, newest_first, shelf_of, shelves_between
 from services.results.store.tables import results
 from services.runtime.ids import first_uuid7
@@ -20,7 +21,9 @@ _SKEW = 3_600_000
 
 
 def _page(source: sa.FromClause) -> sa.Select[Any]:
-    """The page that the parameters bound, if the source has nothing but what is searched for."""
+    """The page that the parameters bound, if the source has nothing but what is searched for. When a result expires
+    is asked once the page is known.
+    """
     columns = [source.c[column.name] for column in READ]
     return (
         sa.select(*columns)
@@ -45,11 +48,11 @@ def _page_on_shelves() -> sa.Select[Any]:
     # five in a thousand of all rows, and would read the index of the owner's results as well, each time.
     wanted = sa.select(*READ).where(results.c.words.bool_op("@@")(shelf.c.terms)).offset(0)
     page = _page(wanted.correlate(shelf).lateral("found")).lateral("page")
-    pages = sa.select(page).select_from(shelf.join(page, sa.true()))
+    pages = sa.select(page, expires_at(page)).select_from(shelf.join(page, sa.true()))
     return pages.order_by(shelf.c.place, page.c.id.desc()).limit(sa.bindparam("limit", type_=sa.Integer))
 
 
-_PAGE = _page(results)
+_PAGE = _page(results).add_columns(expires_at(results))
 _PAGE_ON_SHELVES = _page_on_shelves()
 
 
@@ -80,18 +83,18 @@ def list_gallery(tx: Connection, owner_id: OwnerId, wanted: Filter, *, before: U
     return [to_result(row) for row in found.mappings()]
 
 
-def set_favorite(tx: Connection, owner_id: OwnerId, result_id: ResultId, *, favorite: bool) -> None:
+def set_favorite(tx: Connection, owner_id: OwnerId, result_id: ResultId, now: datetime, *, favorite: bool) -> None:
     """Raises ResultNotFound."""
     mine = (results.c.owner_id == owner_id, results.c.id == result_id)
     ordinal = tx.execute(sa.select(results.c.ordinal).where(*mine).with_for_update()).scalar_one_or_none()
     if ordinal is None:
         raise ResultNotFound
     mark = words.mark(owner_id, shelf_of(ordinal))
-    former, now = (words.favorite_term(mark, favorite=is_one) for is_one in (not favorite, favorite))
+    former, latter = (words.favorite_term(mark, favorite=is_one) for is_one in (not favorite, favorite))
     without = sa.func.ts_delete(results.c.words, sa.cast(former, sa.Text))
-    marked = without.op("||")(sa.func.array_to_tsvector(sa.cast([now], ARRAY(sa.Text))))
+    marked = without.op("||")(sa.func.array_to_tsvector(sa.cast([latter], ARRAY(sa.Text))))
     changed = sa.update(results).where(*mine, results.c.favorite != favorite)
-    tx.execute(changed.values(favorite=favorite, words=marked))
+    tx.execute(changed.values(favorite=favorite, words=marked, let_go_at=now))
 
 
 def _milliseconds(moment: datetime) -> int:

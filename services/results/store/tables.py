@@ -11,6 +11,9 @@ adopted, hence no row ever points to bytes that are being deleted.
 `shares` outlive their pictures and never move to another, so that a link that has ended can say so; they are kept as
 long as their owner is. `share_attempts` count wrong passwords under a hash, until the moment `until`.
 
+`usage` sums up each owner's results. `retention` has a row while it is on: how many days it grants, and since when it
+grants no more. `let_go_at` of a result is when it was last up to nobody to keep it (see `store.retention`).
+
 Of an erased owner only a hash is left.
 """
 
@@ -47,9 +50,11 @@ results = sa.Table(
     sa.Column("ordinal", sa.Integer, nullable=False),
     sa.Column("words", TSVECTOR, nullable=False),
     sa.Column("thumb_hash", sa.LargeBinary, nullable=False),
+    sa.Column("let_go_at", sa.DateTime(timezone=True), nullable=False),
     sa.UniqueConstraint("task_id", "index", name="results_task_id_index_key"),
     sa.Index("results_owner_id_id_idx", "owner_id", "id"),
     sa.Index("results_words_idx", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+    sa.Index("results_let_go_at_idx", "let_go_at", postgresql_where=sa.text("NOT favorite")),
 )
 
 variants = sa.Table(
@@ -83,6 +88,22 @@ orphans = sa.Table(
     sa.Column("doomed", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("owner_id", sa.Uuid),
+)
+
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("owner_id", sa.Uuid, primary_key=True),
+    sa.Column("used_bytes", sa.BigInteger, nullable=False),
+    sa.Column("pictures", sa.BigInteger, nullable=False),
+)
+
+retention = sa.Table(
+    "retention",
+    metadata,
+    sa.Column("only_row", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("days", sa.Integer, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
 )
 
 erased_owners = sa.Table(

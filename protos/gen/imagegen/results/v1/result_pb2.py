@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n imagegen/results/v1/result.proto\x12\x13imagegen.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x02\n\x06Result\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x05\x12\r\n\x05width\x18\x04 \x01(\x05\x12\x0e\n\x06height\x18\x05 \x01(\x05\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\x12\n\nmedia_type\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\nimage_link\x18\n \x01(\x0b\x32\x1e.imagegen.results.v1.ImageLink\x12\x12\n\nthumb_hash\x18\x0b \x01(\x0c\x12\x10\n\x08\x66\x61vorite\x18\x0c \x01(\x08\x12\r\n\x05model\x18\r \x01(\t\x12\x0e\n\x06prompt\x18\x0e \x01(\t\"/\n\tImageLink\x12\x0f\n\x07\x65xpires\x18\x01 \x01(\x03\x12\x11\n\tsignature\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n imagegen/results/v1/result.proto\x12\x13imagegen.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x02\n\x06Result\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x05\x12\r\n\x05width\x18\x04 \x01(\x05\x12\x0e\n\x06height\x18\x05 \x01(\x05\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\x12\n\nmedia_type\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\nimage_link\x18\n \x01(\x0b\x32\x1e.imagegen.results.v1.ImageLink\x12\x12\n\nthumb_hash\x18\x0b \x01(\x0c\x12\x10\n\x08\x66\x61vorite\x18\x0c \x01(\x08\x12\r\n\x05model\x18\r \x01(\t\x12\x0e\n\x06prompt\x18\x0e \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\tImageLink\x12\x0f\n\x07\x65xpires\x18\x01 \x01(\x03\x12\x11\n\tsignature\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.results.v1.result_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESULT']._serialized_start=91
-  _globals['_RESULT']._serialized_end=400
-  _globals['_IMAGELINK']._serialized_start=402
-  _globals['_IMAGELINK']._serialized_end=449
+  _globals['_RESULT']._serialized_end=449
+  _globals['_IMAGELINK']._serialized_start=451
+  _globals['_IMAGELINK']._serialized_end=498
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,7 @@ class Result(_message.Message):
     FAVORITE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     task_id: _builtins.str
@@ -65,6 +66,10 @@ class Result(_message.Message):
     def image_link(self) -> Global___ImageLink:
         """Opens the picture to whoever has it, without a token."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is deleted, unless it is kept by then: made a favourite, or shared. Absent: it stays."""
+
     def __init__(
         self,
         *,
@@ -82,10 +87,11 @@ class Result(_message.Message):
         favorite: _builtins.bool = ...,
         model: _builtins.str = ...,
         prompt: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "image_link", b"image_link"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "image_link", b"image_link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "favorite", b"favorite", "height", b"height", "id", b"id", "image_link", b"image_link", "index", b"index", "media_type", b"media_type", "model", b"model", "prompt", b"prompt", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id", "thumb_hash", b"thumb_hash", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "favorite", b"favorite", "height", b"height", "id", b"id", "image_link", b"image_link", "index", b"index", "media_type", b"media_type", "model", b"model", "prompt", b"prompt", "sha256", b"sha256", "size_bytes", b"size_bytes", "task_id", b"task_id", "thumb_hash", b"thumb_hash", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
