@@ -92,6 +92,11 @@ class UserQueueFull(Exception):
         super().__init__(f"there are {cap} unfinished tasks already, as many as one person may have")
 
 
+class StorageFull(Exception):
+    def __init__(self, used_bytes: int, quota_bytes: int) -> None:
+        super().__init__(f"the pictures take {used_bytes:,} of the {quota_bytes:,} bytes that one person may have")
+
+
 @dataclass(frozen=True)
 class Request:
     """What a person asked for; None is left to the model."""

@@ -10,6 +10,7 @@ from services.generation.reconciler import Reconciler
 from services.generation.server import generation_server
 from services.generation.service import Tasks
 from services.generation.settings import GenerationSettings
+from services.generation.storage import Storage
 from services.generation.suggestions import load_vocabulary
 from services.generation.watch import Watcher
 from services.runtime.authority import RemoteAuthority
@@ -36,8 +37,9 @@ async def main() -> None:
     identity = service_identity("generation")
     peer = Peer(identity, "executor")
     executor = Executor(channel(settings.executor_address), peer)
+    storage = Storage(channel(settings.results_address), Peer(identity, "results"), _now)
     outbox = threading.Event()
-    tasks = Tasks(database, executor, outbox, settings.queued_cap, _now)
+    tasks = Tasks(database, executor, storage, outbox, queued_cap=settings.queued_cap, clock=_now)
     reconciler = Reconciler(database, executor, tasks, outbox, _now)
     watcher = Watcher(tasks, settings.executor_address, peer, _now)
     to_auth = Peer(identity, "auth")

@@ -11,7 +11,15 @@ from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import generation_service_pb2_grpc
 
 from services.generation.catalogue import ModelUnavailable, ModelUnknown, ParameterOutOfRange
-from services.generation.domain import OwnerId, RequestIdReused, TaskFinished, TaskId, TaskNotFound, UserQueueFull
+from services.generation.domain import (
+    OwnerId,
+    RequestIdReused,
+    StorageFull,
+    TaskFinished,
+    TaskId,
+    TaskNotFound,
+    UserQueueFull,
+)
 from services.generation.executor import SubmitRefused
 from services.generation.messages import (
     draft_to_proto,
@@ -45,6 +53,7 @@ ERRORS = ErrorTable(
         ModelUnavailable: (grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_UNAVAILABLE),
         SubmitRefused: (grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_MODEL_UNAVAILABLE),
         ParameterOutOfRange: (grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_PARAMETER_OUT_OF_RANGE),
+        StorageFull: (grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_STORAGE_FULL),
         UserQueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_USER_QUEUE_FULL),
     },
 )

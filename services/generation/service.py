@@ -1,4 +1,4 @@
-"""What people do with tasks. Each transaction is opened here; no call to the executor happens inside one."""
+"""What people do with tasks. Each transaction is opened here; no call to a neighbour happens inside one."""
 
 import secrets
 import threading
@@ -19,11 +19,13 @@ from services.generation.domain import (
     RequestIdReused,
     Snapshot,
     Spec,
+    StorageFull,
     Task,
     TaskId,
     UserQueueFull,
 )
 from services.generation.executor import Executor, ExecutorSilent
+from services.generation.storage import Storage
 from services.runtime import requests
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable, TokenRevoked
@@ -48,12 +50,15 @@ class Tasks:
         self,
         database: Database,
         executor: Executor,
+        storage: Storage,
         outbox: threading.Event,
+        *,
         queued_cap: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._executor = executor
+        self._storage = storage
         self._outbox = outbox
         self._queued_cap = queued_cap
         self._clock = clock
@@ -62,13 +67,16 @@ class Tasks:
     def create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
         """Accept a task; (task, whether an earlier call with this request id had made it).
 
-        Raises RequestIdReused, UserQueueFull, ModelUnknown, ModelUnavailable or ParameterOutOfRange, TokenRevoked if
-        the account has been deleted, and DependencyUnavailable as long as the executor has never told which models
-        there are.
+        Raises RequestIdReused, StorageFull, UserQueueFull, ModelUnknown, ModelUnavailable or ParameterOutOfRange,
+        TokenRevoked if the account has been deleted, and DependencyUnavailable as long as the executor has never told
+        which models there are.
         """
-        return self._with_good_list(partial(self._create, owner_id, request, request_id))
+        full = self._storage.full(owner_id)
+        return self._with_good_list(partial(self._create, owner_id, request, request_id, full))
 
-    def _create(self, owner_id: OwnerId, request: Request, request_id: str) -> tuple[Task, bool]:
+    def _create(
+        self, owner_id: OwnerId, request: Request, request_id: str, full: StorageFull | None
+    ) -> tuple[Task, bool]:
         digest = request.digest()
         with self._database.transaction() as tx:
             store.lock_owner(tx, owner_id)
@@ -77,6 +85,8 @@ class Tasks:
                 if earlier_digest != digest:
                     raise RequestIdReused
                 return task, True
+            if full:
+                raise full
             spec = self._accepted(tx, owner_id, request, secrets.randbelow(SEEDS))
             task = Task(TaskId(uuid7()), owner_id, request.model, spec, self._clock(), origin=requests.request_id())
             store.insert_task(tx, task, (request_id, digest) if request_id else None)
@@ -89,6 +99,8 @@ class Tasks:
         Raises as `create` does, SubmitRefused for what would fail at once, and DependencyUnavailable while the
         executor is away.
         """
+        if full := self._storage.full(owner_id):
+            raise full
         spec = self._with_good_list(partial(self._check, owner_id, request))
         try:
             return spec, self._executor.estimate(owner_id, request.model, spec)

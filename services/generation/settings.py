@@ -13,6 +13,7 @@ class GenerationSettings(BaseSettings):
     listen: str
     auth_address: str = Field(validation_alias="AUTH_ADDRESS")
     executor_address: str = Field(validation_alias="EXECUTOR_ADDRESS")
+    results_address: str = Field(validation_alias="RESULTS_ADDRESS")
     queued_cap: int = Field(default=100, gt=0)
     """Unfinished tasks per owner. Fair share keeps owners apart whatever this is, so it only bounds what a
     runaway script leaves behind: an hour of work for one GPU at half a minute a picture."""

@@ -20,6 +20,7 @@ from services.generation.executor import Executor
 from services.generation.reconciler import Reconciler
 from services.generation.server import generation_server
 from services.generation.service import Tasks
+from services.generation.storage import Storage
 from services.generation.suggestions import load_vocabulary
 from services.generation.watch import LOOK_SECONDS, Watcher
 from services.runtime.channels import Peer, channel
@@ -106,6 +107,10 @@ class World:
     engine: sa.Engine
     stand_in: ExecutorStandIn
     stack: ExitStack
+    results_address: str = "127.0.0.1:1"
+    """Nobody is there, unless a test says who, before it makes a replica."""
+    patience: float = WAIT
+    """Seconds that results has for an answer."""
     clock: Clock = field(default_factory=Clock)
     me: UUID = field(default_factory=uuid4)
     first: Replica = field(init=False)
@@ -117,8 +122,10 @@ class World:
         peer = Peer(identity("generation"), "executor")
         to_executor = channel(self.stand_in.address)
         executor = Executor(to_executor, peer)
+        to_results = channel(self.results_address)
+        storage = Storage(to_results, Peer(identity("generation"), "results"), self.clock, seconds=self.patience)
         outbox = threading.Event()
-        tasks = Tasks(database, executor, outbox, CAP, self.clock)
+        tasks = Tasks(database, executor, storage, outbox, queued_cap=CAP, clock=self.clock)
         reconciler = Reconciler(database, executor, tasks, outbox, self.clock)
         watcher = Watcher(tasks, self.stand_in.address, peer, self.clock, look_seconds)
         authority = Authority()

@@ -41,6 +41,7 @@ def environment(fresh_database, executor) -> dict[str, str]:
         "GENERATION_LISTEN": f"127.0.0.1:{port}",
         "AUTH_ADDRESS": "127.0.0.1:1",
         "EXECUTOR_ADDRESS": executor.address,
+        "RESULTS_ADDRESS": "127.0.0.1:1",
         "SERVICE_KEY_GENERATION": encode_key(bytes(32)),
         "SERVICE_PUBLIC_KEYS": "",
     }
@@ -93,7 +94,11 @@ def test_it_forgets_whom_auth_has_deleted(environment):
 
 
 @pytest.mark.parametrize(
-    "variable", ["GENERATION_DATABASE_URL", "GENERATION_LISTEN", "EXECUTOR_ADDRESS", "SERVICE_KEY_GENERATION"]
+    "variable",
+    [
+        *("GENERATION_DATABASE_URL", "GENERATION_LISTEN", "EXECUTOR_ADDRESS", "RESULTS_ADDRESS"),
+        "SERVICE_KEY_GENERATION",
+    ],
 )
 def test_it_does_not_start_without_what_it_needs(environment, variable):
     del environment[variable]

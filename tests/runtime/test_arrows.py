@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2]
 # Whose contracts each package speaks, beside its own. The runtime asks auth for everybody: keys, revocations, erasures.
 ARROWS = {
     "services/auth": set(),
-    "services/generation": {"executor"},
+    "services/generation": {"executor", "results"},
     "services/executor": {"results"},
     "services/results": set(),
     "services/runtime": {"auth"},
@@ -22,7 +22,7 @@ SERVICES = {
     "auth": ["auth_service", "identity_service"],
     "generation": ["generation_service"],
     "executor": ["executor_service", "operator_service"],
-    "results": ["results_service", "share_service", "store_service"],
+    "results": ["quota_service", "results_service", "share_service", "storage_service", "store_service"],
 }
 # The names that processes call by, where the name is not the context's own.
 CALLERS = {"worker": "services/executor", "gateway": "gateway"}

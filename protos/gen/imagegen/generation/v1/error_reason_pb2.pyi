@@ -58,6 +58,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "USER_QUEUE_FULL", "domain": "generation.imagegen"}
     """
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 8
+    """The owner's pictures take as much storage as one person may have; deleting some makes room.
+
+        {"reason": "STORAGE_FULL", "domain": "generation.imagegen"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists generation's own reasons (`google.rpc.ErrorInfo.domain` is `generation.imagegen`)."""
@@ -97,5 +102,10 @@ ERROR_REASON_USER_QUEUE_FULL: ErrorReason.ValueType  # 7
 """The owner has as many unfinished tasks as the cap allows.
 
     {"reason": "USER_QUEUE_FULL", "domain": "generation.imagegen"}
+"""
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 8
+"""The owner's pictures take as much storage as one person may have; deleting some makes room.
+
+    {"reason": "STORAGE_FULL", "domain": "generation.imagegen"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -94,6 +94,7 @@ class GenerationServiceServicer:
         * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: switched off, or no worker has its files.
         * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits; names the field.
         * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+        * `FAILED_PRECONDITION` `STORAGE_FULL`: the caller's pictures take all the storage that they may.
         * `RESOURCE_EXHAUSTED` `USER_QUEUE_FULL`: too many unfinished tasks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -49,6 +49,7 @@ class GenerationServiceStub:
     * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: switched off, or no worker has its files.
     * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits; names the field.
     * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+    * `FAILED_PRECONDITION` `STORAGE_FULL`: the caller's pictures take all the storage that they may.
     * `RESOURCE_EXHAUSTED` `USER_QUEUE_FULL`: too many unfinished tasks.
     """
     GetTask: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetTaskRequest, _generation_service_pb2.GetTaskResponse]
@@ -114,6 +115,7 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: switched off, or no worker has its files.
     * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits; names the field.
     * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+    * `FAILED_PRECONDITION` `STORAGE_FULL`: the caller's pictures take all the storage that they may.
     * `RESOURCE_EXHAUSTED` `USER_QUEUE_FULL`: too many unfinished tasks.
     """
     GetTask: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetTaskRequest, _generation_service_pb2.GetTaskResponse]  # type: ignore[assignment]
@@ -182,6 +184,7 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         * `FAILED_PRECONDITION` `MODEL_UNAVAILABLE`: switched off, or no worker has its files.
         * `INVALID_ARGUMENT` `PARAMETER_OUT_OF_RANGE`: outside the model's limits; names the field.
         * `INVALID_ARGUMENT` `REQUEST_ID_REUSED`: the request_id belongs to another request.
+        * `FAILED_PRECONDITION` `STORAGE_FULL`: the caller's pictures take all the storage that they may.
         * `RESOURCE_EXHAUSTED` `USER_QUEUE_FULL`: too many unfinished tasks.
         """
 
