@@ -25,6 +25,7 @@ from gateway import (
     sessions,
     share_links,
     shares,
+    storage,
 )
 from gateway.clients import Neighbours
 from gateway.compression import CompressionMiddleware
@@ -80,7 +81,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     )
     for module in (
         *(auth, sessions, api_keys, export),
-        *(generation, events, models, gallery, archive, images, shares, openai, admin),
+        *(generation, events, models, storage, gallery, archive, images, shares, openai, admin),
         *(keys, health, page, problem_pages, share_links),
     ):
         app.include_router(module.router)

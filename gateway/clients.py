@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from imagegen.auth.v1 import auth_service_pb2_grpc
 from imagegen.executor.v1 import operator_service_pb2_grpc
 from imagegen.generation.v1 import generation_service_pb2_grpc
-from imagegen.results.v1 import results_service_pb2_grpc, share_service_pb2_grpc
+from imagegen.results.v1 import results_service_pb2_grpc, share_service_pb2_grpc, storage_service_pb2_grpc
 
 from gateway.origins import client_address
 from services.runtime.channels import Metadata, aio_channel
@@ -51,6 +51,9 @@ class Neighbours:
         self.shares: share_service_pb2_grpc.ShareServiceAsyncStub = share_service_pb2_grpc.ShareServiceStub(
             channels["results"]
         )
+        self.storage: storage_service_pb2_grpc.StorageServiceAsyncStub = storage_service_pb2_grpc.StorageServiceStub(
+            channels["results"]
+        )
         self._channels = channels
 
     async def unready(self) -> list[str]:
@@ -81,6 +84,7 @@ class Calls:
         self.generation = neighbours.generation
         self.results = neighbours.results
         self.shares = neighbours.shares
+        self.storage = neighbours.storage
         self.operator = neighbours.operator
         self.anonymous_metadata: Metadata = (
             ("x-request-id", request_id()),

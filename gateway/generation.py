@@ -131,6 +131,7 @@ class Suggestions(Answer):
             "model_unavailable",
             "parameter_out_of_range",
             "request_id_reused",
+            "storage_full",
             "user_queue_full",
         ),
     },

@@ -53,6 +53,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "email_taken": (409, "Another account has this e-mail address."),
     "failed_precondition": (409, "Its state does not allow this."),
     "model_unavailable": (409, "The model is switched off, or no worker has its files."),
+    "storage_full": (409, "The account's pictures take all the storage that they may."),
     "task_finished": (409, "The task has already completed or failed."),
     "username_taken": (409, "Another account has this username."),
     "data_loss": (410, "The data is lost."),

@@ -29,6 +29,8 @@ class Result(Answer):
     sha256: str
     media_type: str
     created_at: datetime
+    expires_at: datetime | None
+    """When it is deleted, unless it is a favorite or shared by then; null if it stays."""
 
     @classmethod
     def from_proto(cls, result: result_pb2.Result, origin: str) -> Self:
@@ -47,4 +49,5 @@ class Result(Answer):
             sha256=result.sha256,
             media_type=result.media_type,
             created_at=from_timestamp(result.create_time),
+            expires_at=from_timestamp(result.expire_time) if result.HasField("expire_time") else None,
         )

@@ -178,6 +178,16 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         ("The model is switched off, or no worker has its files.", "Choose another model; /api/v1/models says why."),
         ("该模型已停用，或没有工作节点拥有其文件。", "请选择其他模型；/api/v1/models 说明了原因。"),
     ),
+    "storage_full": _said(
+        (
+            "The account's pictures take all the storage that they may, so nothing more is accepted.",
+            "Delete pictures that you no longer need; /api/v1/results/storage says what they take.",
+        ),
+        (
+            "该账号的图片已用完可用的存储空间，因此不再接受新的任务。",
+            "请删除不再需要的图片；/api/v1/results/storage 说明了已用空间。",
+        ),
+    ),
     "task_finished": _with(
         "The task has already completed or failed, so it cannot be canceled.",
         "任务已完成或已失败，无法取消。",

@@ -19,6 +19,8 @@ from imagegen.results.v1 import (
     results_service_pb2_grpc,
     share_service_pb2,
     share_service_pb2_grpc,
+    storage_service_pb2,
+    storage_service_pb2_grpc,
 )
 
 from services.runtime.errors import pack
@@ -152,6 +154,7 @@ def neighbours() -> Iterator[tuple[Neighbours, dict[str, str]]]:
         "results": [
             (results_service_pb2, results_service_pb2_grpc, "ResultsService"),
             (share_service_pb2, share_service_pb2_grpc, "ShareService"),
+            (storage_service_pb2, storage_service_pb2_grpc, "StorageService"),
         ],
         "executor": [(operator_service_pb2, operator_service_pb2_grpc, "OperatorService")],
     }

@@ -40,6 +40,7 @@ PATHS = {
     "/api/v1/generation/tasks/{task_id}/cancel": {"post"},
     "/api/v1/generation/tasks/{task_id}/events": {"get"},
     "/api/v1/models": {"get"},
+    "/api/v1/results/storage": {"get"},
     "/api/v1/results": {"get"},
     "/api/v1/results/archive": {"post"},
     "/api/v1/results/delete": {"post"},

@@ -4,7 +4,7 @@ import pytest
 from grpc import StatusCode
 from imagegen.results.v1 import results_service_pb2 as results
 
-from tests.gateway.builders import NOON_TEXT, a_result, refused
+from tests.gateway.builders import NOON, NOON_TEXT, a_result, refused
 from tests.gateway.neighbours import Refusal
 
 
@@ -29,7 +29,14 @@ def test_a_result_is_shown_with_a_signed_url(client, behind):
         "model": "sdxl",
         "prompt": "a lighthouse",
         "favorite": False,
+        "expires_at": None,
     }
+
+
+def test_a_result_says_when_it_expires(client, behind):
+    picture = a_result(expire_time=NOON)
+    behind.results.answers["GetResult"] = results.GetResultResponse(result=picture)
+    assert client.get(f"/api/v1/results/{picture.id}").json()["expires_at"] == NOON_TEXT
 
 
 def test_a_picture_from_before_there_were_thumb_hashes_has_none(client, behind):

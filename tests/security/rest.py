@@ -112,6 +112,7 @@ ROWS: Mapping[str, Row] = {
     f"POST {TASKS}/{{task_id}}/cancel": Row(
         PERSON, lambda owner: Request(f"{TASKS}/{owner.unfinished['id']}/cancel"), "generate", "task_not_found"
     ),
+    "GET /api/v1/results/storage": Row(PERSON, lambda owner: Request("/api/v1/results/storage"), "read"),
     "GET /api/v1/results/{result_id}": Row(
         PERSON, lambda owner: Request(f"/api/v1/results/{owner.result['id']}"), "read", "result_not_found"
     ),

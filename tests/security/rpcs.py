@@ -15,9 +15,11 @@ from imagegen.auth.v1 import identity_service_pb2 as identity
 from imagegen.executor.v1 import executor_service_pb2 as executor
 from imagegen.executor.v1 import operator_service_pb2 as operators
 from imagegen.generation.v1 import generation_service_pb2 as generation
+from imagegen.results.v1 import quota_service_pb2 as quota
 from imagegen.results.v1 import recipe_pb2
 from imagegen.results.v1 import results_service_pb2 as results
 from imagegen.results.v1 import share_service_pb2 as shares
+from imagegen.results.v1 import storage_service_pb2 as storage
 from imagegen.results.v1 import store_service_pb2 as store
 from imagegen.runtime.v1 import access_pb2
 
@@ -223,6 +225,14 @@ _STORE = {
     ),
 }
 
+_STORAGE = {"GetStorage": Row(PERSON, lambda owner: storage.GetStorageRequest(), "read")}
+
+_QUOTA = {
+    "CheckQuota": Row(
+        SERVICE, lambda owner: quota.CheckQuotaRequest(owner_id=owner.account.id), services=("generation",)
+    ),
+}
+
 
 def _job(owner: Owner) -> dict[str, Any]:
     return {"job_id": str(uuid4()), "owner_id": owner.account.id}
@@ -264,6 +274,8 @@ def _named() -> Iterator[tuple[str, Row]]:
         "results.v1.ResultsService": _RESULTS,
         "results.v1.ShareService": _SHARES,
         "results.v1.StoreService": _STORE,
+        "results.v1.StorageService": _STORAGE,
+        "results.v1.QuotaService": _QUOTA,
         "executor.v1.ExecutorService": _EXECUTOR,
         "executor.v1.OperatorService": _OPERATORS,
     }.items():

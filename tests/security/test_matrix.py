@@ -25,6 +25,7 @@ PUBLIC = ("auth.v1.AuthService", "generation.v1.GenerationService", "results.v1.
 PORTS = {
     "auth.v1.IdentityService": "auth",
     "results.v1.StoreService": "results",
+    "results.v1.QuotaService": "results",
     "executor.v1.ExecutorService": "executor",
     "executor.v1.OperatorService": "executor",
 }
