@@ -96,7 +96,7 @@ class RequestMiddleware:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = getattr(scope.get("route"), "path_format", "unknown")
         REQUESTS.labels(method, route, status).inc()
         SECONDS.labels(method, route).observe(seconds)
         if route not in PROBES:

@@ -14,7 +14,7 @@ def unambiguous(request: Request) -> None:
     repeated = {name for name, times in sent.items() if times > 1}
     if not repeated:
         return
-    operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+    operations = request.app.openapi()["paths"].get(request.scope["route"].path_format, {})
     parameters = operations.get(request.method.lower(), {}).get("parameters", ())
     single = {one["name"] for one in parameters if one["in"] == "query" and one["schema"].get("type") != "array"}
     if wrong := sorted(repeated & single):

@@ -131,11 +131,11 @@ def test_the_access_log_has_the_route_and_no_query(passing, behind):
 
 
 def test_requests_are_counted_by_the_routes_template(passing):
-    labels = {"method": "GET", "route": "/api/v1/generation/tasks/{task_id}", "status": "404"}
+    labels = {"method": "GET", "route": "/api/v1/results/{result_id}", "status": "404"}
     before = REGISTRY.get_sample_value("imagegen_http_requests_total", labels) or 0
     with passing() as client:
-        client.get("/api/v1/generation/tasks/1")
-        client.get("/api/v1/generation/tasks/2")
+        client.get("/api/v1/results/1")
+        client.get("/api/v1/results/2")
     assert REGISTRY.get_sample_value("imagegen_http_requests_total", labels) == before + 2
 
 

@@ -163,8 +163,6 @@ ROWS: Mapping[str, Row] = {
         PERSON, lambda owner: Request(f"/api/v1/shares/{owner.share['id']}"), "share", "share_not_found"
     ),
     "GET /s/{token}": Row(ANYBODY, lambda owner: Request(owner.link)),
-    "HEAD /s/{token}": Row(ANYBODY, lambda owner: Request(owner.link)),
-    "HEAD /s/{token}/image": Row(ANYBODY, lambda owner: Request(f"{owner.link}/image")),
     "POST /s/{token}": Row(ANYBODY, lambda owner: Request(owner.link)),
     "GET /s/{token}/image": Row(ANYBODY, lambda owner: Request(f"{owner.link}/image")),
     "GET /share-page.css": Row(ANYBODY, lambda owner: Request("/share-page.css")),

@@ -91,7 +91,7 @@ def test_every_route_of_the_gateway_has_a_row():
     names = [found.name for found in pkgutil.iter_modules(gateway.__path__) if found.name != "page"]
     routers = [getattr(import_module(f"gateway.{name}"), "router", None) for name in names]
     routes = [route for router in routers if router for route in router.routes]
-    operations = {f"{method} {route.path}" for route in routes for method in route.methods}
+    operations = {f"{method} {route.path_format}" for route in routes for method in route.methods}
     heads = {operation for operation in operations if operation.startswith("HEAD ")}
     assert operations - heads == rest.ROWS.keys()
     assert {head.replace("HEAD ", "GET ") for head in heads} <= operations, "it is a GET without the body"
