@@ -28,16 +28,17 @@ class Sweeper:
         self._database = database
         self._blobs = blobs
 
-    def sweep(self) -> None:
-        """Delete the bytes that crashes have left without a row. Raises DependencyUnavailable."""
+    def sweep(self) -> bool:
+        """Delete some of the bytes that have no row any more; whether there are more. Raises DependencyUnavailable."""
         with self._database.transaction() as tx:
             store.doom_orphans(tx, older_than=datetime.now(UTC) - MAX_WRITING)
             keys = list(store.list_doomed(tx, SWEEP_KEYS))
         random.shuffle(keys)  # some that can never be deleted must not stand before the others for ever
-        self.delete(keys)
+        return self.delete(keys) and len(keys) == SWEEP_KEYS
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """The bytes of doomed orphans. What cannot be deleted now stays for the sweep."""
+    def delete(self, keys: Iterable[str]) -> bool:
+        """The bytes of doomed orphans; whether all of them. What cannot be deleted now stays for the sweep."""
+        is_all = True
         failures = 0
         for key in keys:
             try:
@@ -47,6 +48,8 @@ class Sweeper:
                 failures = 0
             except DependencyUnavailable as error:
                 log.warning("bytes are left for the sweep", store_key=key, error=str(error))
+                is_all = False
                 failures += 1
                 if failures == MOST_FAILURES:
-                    return
+                    break
+        return is_all

@@ -15,7 +15,7 @@ from services.results.domain import OwnerId, Result, ResultId, TaskId
 from services.results.links import ImageLinks
 from services.results.server.messages import recipe_from_proto
 from services.results.store import tables
-from services.results.sweeping import MOST_FAILURES
+from services.results.sweeping import MOST_FAILURES, SWEEP_KEYS
 from services.results.upload import Upload
 from services.results.use_cases import UseCases
 from services.runtime.database import Database
@@ -199,11 +199,19 @@ def test_a_sweep_does_not_ask_a_store_that_is_away_for_every_key(world):
     database = Database(world.database.url.render_as_string(hide_password=False))
     away = DeadStore.from_url(world.folder.as_uri())
 
-    UseCases.on(database, away, world.links).sweeper.sweep()
+    assert not UseCases.on(database, away, world.links).sweeper.sweep()
 
     database.close()
     assert away.asked == MOST_FAILURES
     assert len(world.rows("orphans")) == 100
+
+
+def test_a_sweep_goes_on_while_there_is_more(world):
+    world.sql(f"INSERT INTO orphans SELECT i || '.png', true, now() FROM generate_series(1, {SWEEP_KEYS}) AS i")
+
+    assert world.results.sweeper.sweep()
+    assert world.rows("orphans") == []
+    assert not world.results.sweeper.sweep()
 
 
 def test_a_sweep_touches_no_result(world):
