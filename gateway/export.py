@@ -23,8 +23,8 @@ from stream_zip import AsyncMemberFile, async_stream_zip
 
 from gateway.api_keys import ApiKey
 from gateway.auth import User
-from gateway.bodies import Answer
 from gateway.clients import Calls, CallsDependency
+from gateway.gallery import Picture
 from gateway.problems import SIGNED_IN, problems
 from gateway.security import signed_in
 from gateway.sessions import Session
@@ -104,18 +104,6 @@ def _noted(kept: IO[str]) -> Iterator[PictureFile]:
         yield PictureFile(result_id, file, datetime.fromisoformat(created_at), size_bytes, link)
 
 
-class _Result(Answer):
-    id: str
-    task_id: str
-    index: int
-    file: str
-    width: int
-    height: int
-    size_bytes: int
-    sha256: str
-    created_at: datetime
-
-
 async def _tasks(calls: Calls) -> AsyncIterator[str]:
     token = ""
     while True:
@@ -149,18 +137,8 @@ async def _results(calls: Calls, kept: IO[str]) -> AsyncIterator[str]:
         for result in page.results:
             picture = _picture(result)
             _note(picture, kept)
-            shown = _Result(
-                id=result.id,
-                task_id=result.task_id,
-                index=result.index,
-                file=picture.file,
-                width=result.width,
-                height=result.height,
-                size_bytes=result.size_bytes,
-                sha256=result.sha256,
-                created_at=picture.created_at,
-            )
-            yield shown.model_dump_json()
+            shown = Picture.from_proto(result, "").model_dump(mode="json", exclude={"image_url", "thumbnail_url"})
+            yield json.dumps({"file": picture.file, **shown}, ensure_ascii=False)
         token = page.next_page_token
         if not token:
             return

@@ -91,6 +91,8 @@ def test_it_holds_everything(client, person):
         assert [task["prompt"] for task in json.loads(archive.read("tasks.json"))] == [task.prompt for task in tasks]
         listed = json.loads(archive.read("results.json"))
         assert {one["id"]: archive.read(one["file"]) for one in listed} == pictures
+        assert [(one["prompt"], one["favorite"]) for one in listed] == [(one.prompt, one.favorite) for one in stored]
+        assert "signature=" not in archive.read("results.json").decode(), "links do not live as long as a copy"
         links = json.loads(archive.read("shares.json"))
         assert [link["result_id"] for link in links] == [result.id for result in stored]
         assert "missing.json" not in archive.namelist()
