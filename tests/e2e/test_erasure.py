@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg2
@@ -34,6 +35,7 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     account.api_key(["read"])
     account.sign_in()
     completed = account.painted(prompt=f"a lighthouse of {account.name}", steps=1, count=2)
+    share = shared_marked_and_reduced(account, completed["results"][0])
     canceled = account.generate(**SLOW)["id"]
     account.http.post(f"/api/v1/generation/tasks/{canceled}/cancel").raise_for_status()
     name = f"failing-when-{absent}-is-away"
@@ -44,7 +46,7 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     account.until(running, "processing")
     waiting = [account.generate(**SLOW)["id"] for _ in range(3)]
 
-    ids = {account.id, completed["id"], failed["id"], canceled, running, *waiting}
+    ids = {account.id, completed["id"], failed["id"], canceled, running, share["id"], *waiting}
     pictures = {result["id"] for result in completed["results"]}
     everything = {*ids, *pictures, account.name, account.email}
     assert set(traces(installation, everything)) >= {*CONTEXTS, "pictures"}, "else nothing would have been erased"
@@ -52,7 +54,7 @@ def test_a_deleted_account_leaves_no_trace_whoever_was_down_meanwhile(installati
     with installation.kept_down(absent):
         account.delete()
         assert account.http.get("/api/v1/auth/me").status_code in (401, 404)
-        for url in (result["image_url"] for result in completed["results"]):
+        for url in (share["url"], *(result["image_url"] for result in completed["results"])):
             eventually_gone(account, url, unless_away=absent == "results")
 
     deadline = time.monotonic() + ERASED_WITHIN_SECONDS
@@ -73,6 +75,16 @@ def test_redis_forgets_a_deleted_account_with_its_last_events_and_the_counting_o
     while left := {key for key, seconds in in_redis(installation, ids).items() if not 0 < seconds <= COUNTED_SECONDS}:
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
+
+
+def shared_marked_and_reduced(account: Account, result: dict[str, Any]) -> dict[str, Any]:
+    """The share link of a picture that is also a favorite, and that is stored in another size and format as well."""
+    path = f"/api/v1/results/{result['id']}"
+    account.http.put(f"{path}/favorite").raise_for_status()
+    account.http.get(f"{path}/image?w=160&format=jpeg").raise_for_status()
+    share: dict[str, Any] = account.http.post(f"{path}/shares", json={}).raise_for_status().json()
+    account.http.get(share["url"]).raise_for_status()
+    return share
 
 
 def eventually_gone(account: Account, url: str, *, unless_away: bool) -> None:
