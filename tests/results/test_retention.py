@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from prometheus_client import REGISTRY
 
 from services.results.blobs import Blobs
-from services.results.domain import TaskId
+from services.results.domain import OwnerId, TaskId
 from services.results.retention import EXPIRED_AT_ONCE
-from services.results.store import lock_task
+from services.results.store import lock_task, remember_erased
 from services.runtime.protos import from_timestamp
 from tests.results.conftest import Refusal, World, refusal
 from tests.results.pictures import a_png
@@ -378,6 +378,20 @@ def test_sweeps_and_owners_at_once_delete_each_picture_once(world, here):
         assert repeated == "FAILED_PRECONDITION" or repeated.id == stored[1].id
         assert counted() - before == (3 if deleted else 2)
         assert world.rows("results") == world.files() == world.rows("orphans") == kept_up(world) == []
+
+
+def test_what_is_left_of_an_erased_owner_is_left_to_the_erasure(world, here):
+    owner = OwnerId(uuid4())
+    world.store(owner=owner)
+    age(world, 31)
+    with world.database.begin() as tx:
+        remember_erased(tx, owner, datetime.now(UTC))
+
+    here.results.retention.sweep()
+
+    assert world.rows("tombstones") == [], "nothing new names the owner"
+    assert world.results.storing.erase(owner)
+    assert world.files() == []
 
 
 def test_an_erasure_is_not_disturbed(world, here):
