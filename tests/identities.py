@@ -38,13 +38,15 @@ def as_person(user_id: UUID | None = None, **claimed: Any) -> Metadata:
 def access_token(
     user_id: UUID | None = None,
     *,
-    expires_in: float = 600,
+    expires_in: float = 3600,
     audience: str = AUDIENCE,
     sid: UUID | None = None,
     role: str = "user",
     scope: str | None = None,
 ) -> str:
-    """`scope` as of an API key, separated by spaces; None as of a session."""
+    """`scope` as of an API key, separated by spaces; None as of a session. Good for longer than the tests run, since
+    some make theirs when they are collected.
+    """
     claims = {
         "sub": str(user_id or uuid4()),
         "sid": str(sid or uuid4()),
