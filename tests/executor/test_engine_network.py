@@ -1,5 +1,6 @@
 """The engine seam on sketch across a bad network: each run ends in its picture or in a typed error, and runs once."""
 
+import socket
 import threading
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import pytest
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineUnavailable
 from services.executor.engine.events import Progress
+from services.executor.engine.http import Http
 from tests.executor.sketch_client import a_picture
 from tests.executor.sketch_process import SketchProcess
 from tests.tcp_proxy import TcpProxy
@@ -95,6 +97,19 @@ def test_a_network_that_fails_for_a_while_when_the_prompt_is_sent_costs_nothing(
         (picture,) = engine.run(uuid4(), a_picture(), output_node="save", on_event=lambda _: None)
     assert picture.startswith(b"\x89PNG")
     assert submissions() == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ConnectionResetError, "no_answer"), (ConnectionRefusedError, "unreachable")]
+)
+def test_a_connection_that_is_reset_while_it_is_made_comes_from_something_that_is_there(monkeypatch, error, kind):
+    def connect(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(EngineUnavailable) as caught:
+        Http("http://127.0.0.1:9").ask("GET", "/queue", seconds=1)
+    assert caught.value.kind == kind
 
 
 @pytest.mark.parametrize("fault", sorted(LASTING))

@@ -89,9 +89,10 @@ class Http:
                 extensions={"timeout": {"connect": deadline, "read": deadline, "write": deadline, "pool": seconds}},
             )
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            # A reset comes from something that is there, such as a proxy whose engine restarts.
-            kind = "no_answer" if isinstance(error.__cause__, ConnectionResetError) else "unreachable"
-            raise EngineUnavailable(kind, repr(error)) from error
+            # A reset comes from something that is there, such as a proxy whose engine restarts. httpcore's pool raises
+            # anew without the cause, but its own error holds it.
+            is_reset = any(isinstance(cause, ConnectionResetError) for cause in error.args)
+            raise EngineUnavailable("no_answer" if is_reset else "unreachable", repr(error)) from error
         except _BROKEN as error:
             raise EngineUnavailable("no_answer", repr(error)) from error
         return Answer(path, answer.status, answer.content)
