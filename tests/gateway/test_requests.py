@@ -123,9 +123,10 @@ def test_every_response_is_guarded(visitor, behind, path):
 
 def test_the_access_log_has_the_route_and_no_query(passing, behind):
     behind.generation.answers["SuggestPrompts"] = generation.SuggestPromptsResponse()
-    with capture_logs() as lines, passing() as client:
-        client.get(f"{SUGGESTIONS}?q=private+words")
-    (line,) = [line for line in lines if line.get("route") == SUGGESTIONS]
+    with capture_logs(processors=[merge_contextvars]) as lines, passing() as client:
+        response = client.get(f"{SUGGESTIONS}?q=private+words")
+    (line,) = [line for line in lines if line.get("request_id") == response.headers["x-request-id"]]
+    assert line["route"] == SUGGESTIONS
     assert (line["event"], line["method"], line["status"]) == ("request", "GET", 200)
     assert "private" not in str(lines)
 

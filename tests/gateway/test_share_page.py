@@ -10,6 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from imagegen.results.v1 import picture_pb2
 from imagegen.results.v1 import share_service_pb2 as shares
+from prometheus_client import generate_latest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from gateway.share_page.texts import NOTICES, OTHERWISE, WORDS
 from tests.gateway.builders import a_picture, a_shared_picture, refused
@@ -382,18 +385,14 @@ def test_a_visitors_token_is_nobodys_business(client, behind):
 
 
 def test_no_log_line_and_no_metric_holds_the_token(passing, behind):
-    from prometheus_client import generate_latest
-    from structlog.testing import capture_logs
-
     token = uuid4().hex + "A" * 11
     opening(behind)
     behind.results.answers["UnlockShare"] = Refusal(StatusCode.UNAUTHENTICATED, "SHARE_PASSWORD_WRONG")
     behind.results.answers["DownloadShare"] = Refusal(StatusCode.INTERNAL)
-    with capture_logs() as lines, passing() as client:
-        client.get(f"/s/{token}")
-        client.get(f"/s/{token}/image")
-        client.get(f"/s/{token}/other")
-        client.post(f"/s/{token}", data={"password": token})
-    assert len([line for line in lines if line["event"] == "request"]) == 4
+    with capture_logs(processors=[merge_contextvars]) as lines, passing() as client:
+        answers = [client.get(f"/s/{token}{rest}") for rest in ("", "/image", "/other")]
+        answers += [client.post(f"/s/{token}", data={"password": token})]
+    logged = {line.get("request_id") for line in lines if line["event"] == "request"}
+    assert {answer.headers["x-request-id"] for answer in answers} <= logged
     assert token not in str(lines)
     assert token not in generate_latest().decode()
