@@ -1,0 +1,99 @@
+"""A task's events, followed to its end: a lost connection is taken up again after the last event that came."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx_sse
+
+from api.connection import Connection
+from api.decoding import decode
+from api.problems import Problem, UnknownAnswer, Unreachable
+from api.resources import Progress, Task
+
+WAITS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before each try to connect again; the last stays."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The whole task as it is now."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Progressed:
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """The picture so far."""
+
+    image: bytes
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The connection broke or could not be made; the next event tells that it is back."""
+
+
+Event = Changed | Progressed | Previewed | Lost
+
+
+async def follow(connection: Connection, path: str) -> AsyncIterator[Event]:
+    """Yields events until the task has ended.
+
+    Raises:
+        Problem: the gateway refuses for good: no such task, or the session has ended.
+        UnknownAnswer: as for `Connection.call`.
+    """
+    last = ""
+    failures = 0
+    while True:
+        try:
+            async with connection.stream(path, {"Last-Event-ID": last} if last else {}) as source:
+                if source is None:
+                    return
+                async for sent in source.aiter_sse():
+                    failures = 0
+                    last = "" if sent.event == "reset" else sent.id or last
+                    event = _event(sent)
+                    if event is not None:
+                        yield event
+                    if isinstance(event, Changed) and event.task.has_ended:
+                        return
+        except (Problem, Unreachable) as error:
+            if isinstance(error, Problem) and not error.is_passing:
+                raise
+            yield Lost()
+        await asyncio.sleep(WAITS[min(failures, len(WAITS) - 1)])
+        failures += 1
+
+
+def _event(sent: httpx_sse.ServerSentEvent) -> Event | None:
+    """None for one that tells nothing by itself (`reset`), or that this client does not know."""
+    try:
+        data = json.loads(sent.data)
+        match sent.event:
+            case "snapshot" | "status":
+                return Changed(decode(Task, data))
+            case "progress":
+                return Progressed(decode(Progress, data))
+            case "preview":
+                return Previewed(_image(data))
+    except (ValueError, KeyError) as error:
+        raise UnknownAnswer(str(error)) from error
+    return None
+
+
+def _image(data: Any) -> bytes:
+    try:
+        return base64.b64decode(data["image"], validate=True)
+    except binascii.Error as error:
+        raise UnknownAnswer(str(error)) from error

@@ -1,0 +1,175 @@
+"""What the API speaks of, as the gateway's OpenAPI document describes it; only what the client uses."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Status = Literal["pending", "processing", "completed", "failed", "canceled"]
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    access_token: str
+    refresh_token: str
+
+
+@dataclass(frozen=True)
+class User:
+    id: str
+    username: str
+    email: str
+
+
+@dataclass(frozen=True)
+class LocalizedText:
+    en: str
+    zh: str
+
+    def said_in(self, language: Language) -> str:
+        return self.zh if language == "zh" else self.en
+
+
+@dataclass(frozen=True)
+class IntRange:
+    min: int
+    max: int
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes in pixels; width and height are multiples of `size_multiple`."""
+
+    width: IntRange
+    height: IntRange
+    size_multiple: int
+    max_pixels: int
+    steps: IntRange
+    cfg: FloatRange
+    count: IntRange
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the service fills in for parameters that are left out."""
+
+    width: int
+    height: int
+    steps: int
+    cfg: float
+    negative_prompt: str
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    display_names: LocalizedText
+    descriptions: LocalizedText
+    license: str
+    is_active: bool
+    available: bool
+    availability: str
+    unavailable_reason: str | None
+    limits: Limits
+    defaults: Defaults
+    negative_prompt_supported: bool
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is asked for; the service fills in what is None."""
+
+    prompt: str
+    model: str
+    negative_prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    cfg: float | None = None
+    seed: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Eta:
+    """When half of such tasks, and nine of ten, have ended."""
+
+    p50: datetime
+    p90: datetime
+
+
+@dataclass(frozen=True)
+class Failure:
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture. Whoever has `image_url` can open it, for a while."""
+
+    id: str
+    task_id: str
+    index: int
+    image_url: str
+    width: int
+    height: int
+    size_bytes: int
+    media_type: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Task:
+    id: str
+    status: Status
+    waiting_reason: str | None
+    prompt: str
+    negative_prompt: str
+    model: str
+    width: int
+    height: int
+    steps: int
+    cfg: float
+    seed: int
+    count: int
+    progress: Progress | None
+    position: int | None
+    """Place in the queue, 1 is next."""
+    eta: Eta | None
+    cancel_requested: bool
+    created_at: datetime
+    finished_at: datetime | None
+    results: list[Result] = field(default_factory=list)
+    results_unavailable: bool = False
+    error: Failure | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ("completed", "failed", "canceled")
+
+
+@dataclass(frozen=True)
+class History:
+    """A page of tasks, newest first; `next_cursor` asks for the next one."""
+
+    tasks: list[Task]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    text: str
+    source: str

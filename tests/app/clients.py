@@ -1,0 +1,64 @@
+"""The client's API layer as one person uses it, without Flet and without a browser."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import httpx
+
+from api.client import Client
+from api.connection import Connection
+from api.resources import Recipe, Tokens
+
+PASSWORD = "correct horse battery"
+SMALL = {"model": "sd15", "width": 64, "height": 64, "steps": 4}
+
+
+@dataclass
+class Memory:
+    """A browser's storage: what two tabs share."""
+
+    tokens: Tokens | None = None
+    saved: list[Tokens | None] = field(default_factory=list)
+
+    async def load(self) -> Tokens | None:
+        await asyncio.sleep(0)  # as a browser's: others go on meanwhile
+        return self.tokens
+
+    async def save(self, tokens: Tokens | None) -> None:
+        self.tokens = tokens
+        self.saved.append(tokens)
+
+
+@asynccontextmanager
+async def tab(url: str, memory: Memory | None = None) -> AsyncIterator[Client]:
+    """A visit, with the tokens that the storage holds."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        connection = Connection(http, memory or Memory())
+        await connection.restore()
+        yield Client(connection)
+
+
+@asynccontextmanager
+async def somebody(url: str, memory: Memory | None = None) -> AsyncIterator[Client]:
+    """Somebody new, signed in."""
+    async with tab(url, memory) as client:
+        name = f"user-{uuid4().hex[:12]}"
+        await client.register(name, f"{name}@example.com", PASSWORD)
+        await client.login(name, PASSWORD)
+        yield client
+
+
+def a_recipe(prompt: str = "a lighthouse", **fields: object) -> Recipe:
+    return Recipe(prompt=prompt, **{**SMALL, **fields})
+
+
+def a_key() -> str:
+    return uuid4().hex
+
+
+def expired(tokens: Tokens) -> Tokens:
+    """The gateway refuses its access token."""
+    return Tokens("expired", tokens.refresh_token)

@@ -1,0 +1,220 @@
+"""The client's API layer against the real gateway, through Envoy."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from api.events import Changed, Lost, Previewed, Progressed
+from api.problems import Problem, Unreachable
+from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, expired, somebody, tab
+from tests.tcp_proxy import TcpProxy
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_a_person_registers_signs_in_and_signs_out(installation):
+    async def story() -> None:
+        memory = Memory()
+        async with somebody(installation.url, memory) as client:
+            assert (await client.me()).email.endswith("@example.com")
+            kept = memory.tokens
+            await client.logout()
+            assert memory.tokens is None
+            await client.connection.keep(expired(kept))
+            with pytest.raises(Problem) as refusal:
+                await client.me()
+            assert refusal.value.status == 401
+            assert memory.tokens is None
+
+    run(story)
+
+
+def test_a_refusal_tells_which_field_is_wrong(installation):
+    async def story() -> None:
+        async with tab(installation.url) as client:
+            with pytest.raises(Problem) as refusal:
+                await client.register("lin", "not an address", "short")
+        problem = refusal.value
+        assert (problem.status, problem.code) == (422, "invalid_field")
+        assert set(problem.fields) == {"email", "password"}
+        assert all(problem.fields.values())
+        assert problem.request_id
+
+    run(story)
+
+
+def test_many_calls_that_meet_an_expired_token_renew_it_once(installation):
+    async def story() -> None:
+        memory = Memory()
+        async with somebody(installation.url, memory) as client:
+            await client.connection.keep(expired(memory.tokens))
+            memory.saved.clear()
+            people = await asyncio.gather(*(client.me() for _ in range(8)))
+            assert len({person.id for person in people}) == 1
+            assert len(memory.saved) == 1
+
+    run(story)
+
+
+def test_a_tab_takes_the_tokens_that_another_tab_has_renewed(installation):
+    async def story() -> None:
+        memory = Memory()
+        async with somebody(installation.url, memory) as first, tab(installation.url, memory) as second:
+            stale = expired(memory.tokens)
+            await first.connection.keep(stale)
+            await second.connection.restore()
+            await second.me()
+            memory.saved.clear()
+            await first.me()
+            assert memory.saved == []
+            assert first.connection.tokens == second.connection.tokens
+
+    run(story)
+
+
+def test_a_session_that_was_ended_elsewhere_is_told(installation):
+    async def story() -> None:
+        memory = Memory()
+        async with somebody(installation.url, memory) as here, tab(installation.url, memory) as there:
+            told = []
+            here.connection.when_signed_out = lambda: told.append(True)
+            kept = memory.tokens
+            await there.logout()
+            await here.connection.keep(expired(kept))
+            with pytest.raises(Problem):
+                await here.me()
+            assert told == [True]
+            assert memory.tokens is None
+
+    run(story)
+
+
+def test_models_come_with_names_in_both_languages(installation):
+    async def story() -> None:
+        async with tab(installation.url) as client:
+            models = {model.name: model for model in await client.models()}
+        assert models["sd15"].available
+        assert models["sd15"].display_names.en
+        assert models["sd15"].display_names.said_in("zh")
+        assert models["sd15"].limits.steps.min >= 1
+
+    run(story)
+
+
+def test_a_prompt_is_completed(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            found = await client.suggestions("a light")
+            assert found
+            assert all(suggestion.text for suggestion in found)
+
+    run(story)
+
+
+def test_a_task_is_followed_to_its_picture(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            task = await client.generate(a_recipe(steps=8, width=256, height=256), a_key())
+            assert not task.has_ended
+            events = [event async for event in client.follow(task.id)]
+            last = events[-1]
+            assert isinstance(last, Changed)
+            assert last.task.status == "completed"
+            assert any(isinstance(event, Progressed) for event in events)
+            assert any(isinstance(event, Previewed) and event.image for event in events)
+            (result,) = last.task.results
+            assert (await client.result(result.id)).image_url.startswith(installation.url)
+            history = await client.history("completed")
+            assert [each.id for each in history.tasks] == [task.id]
+            assert history.next_cursor is None
+            await client.delete_result(result.id)
+            with pytest.raises(Problem) as refusal:
+                await client.result(result.id)
+            assert refusal.value.code == "result_not_found"
+
+    run(story)
+
+
+def test_the_history_comes_in_pages(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            made = [(await client.generate(a_recipe(), a_key())).id for _ in range(3)]
+            first = await client.history(limit=2)
+            second = await client.history(limit=2, cursor=first.next_cursor)
+            assert [task.id for task in (*first.tasks, *second.tasks)] == made[::-1]
+            assert second.next_cursor is None
+
+    run(story)
+
+
+def test_asking_again_with_the_same_key_makes_no_second_task(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            key = a_key()
+            first = await client.generate(a_recipe(), key)
+            assert (await client.generate(a_recipe(), key)).id == first.id
+            assert len((await client.history()).tasks) == 1
+
+    run(story)
+
+
+def test_a_canceled_task_ends_its_stream(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            task = await client.generate(a_recipe(steps=50, width=512, height=512), a_key())
+            await client.cancel(task.id)
+            last = [event async for event in client.follow(task.id)][-1]
+            assert isinstance(last, Changed)
+            assert last.task.status == "canceled"
+
+    run(story)
+
+
+def test_a_stream_survives_a_lost_network_and_an_expired_token(installation):
+    async def story() -> None:
+        memory = Memory()
+        with TcpProxy(installation.url.removeprefix("http://")) as network:
+            async with somebody(f"http://{network.address}", memory) as client:
+                task = await client.generate(a_recipe(steps=40, width=256, height=256), a_key())
+                seen = []
+                async for event in client.follow(task.id):
+                    seen.append(event)
+                    if len(seen) == 2:
+                        await client.connection.keep(expired(client.connection.tokens))
+                        network.drop()
+                    if isinstance(event, Lost):
+                        network.pass_on()
+                assert any(isinstance(event, Lost) for event in seen)
+                assert isinstance(seen[-1], Changed)
+                assert seen[-1].task.status == "completed"
+
+    run(story)
+
+
+def test_nobody_at_the_other_end_is_an_error_of_its_own(installation):
+    async def story() -> None:
+        with TcpProxy(installation.url.removeprefix("http://")) as network:
+            async with somebody(f"http://{network.address}") as client:
+                network.drop()
+                with pytest.raises(Unreachable):
+                    await client.me()
+
+    run(story)
+
+
+def test_what_the_gateway_says_about_a_recipe_names_its_field(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            with pytest.raises(Problem) as refusal:
+                await client.generate(replace(a_recipe(), steps=10_000), a_key())
+            assert refusal.value.code == "parameter_out_of_range"
+            assert "steps" in refusal.value.fields
+            with pytest.raises(Problem) as refusal:
+                await client.login("nobody", PASSWORD)
+            assert refusal.value.code == "bad_credentials"
+
+    run(story)
