@@ -4,7 +4,7 @@ DATA_DIR ?= var
 PYTHON ?= python3
 RUNS ?= 50
 BIN := .venv/bin
-export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
+export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen:$(CURDIR)/app/src
 
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))

@@ -28,6 +28,7 @@ class Server(uvicorn.Server):
                 port=port,
                 access_log=False,  # gateway/middleware.py writes one without query strings
                 log_config=None,
+                http="h11",
                 loop="asyncio",
                 proxy_headers=False,
                 server_header=False,

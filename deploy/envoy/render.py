@@ -33,6 +33,7 @@ def render(
     results: str,
     executor: str,
     gateway: str,
+    app: str,
     cors_origins: Sequence[str] = (),
     access_log: bool = False,
     tls: Certificates | None = None,
@@ -46,6 +47,7 @@ def render(
         results: as auth.
         executor: as auth; only what is for operators is asked of it.
         gateway: as auth, and speaks HTTP/1.1.
+        app: as gateway; the client on the web.
         cors_origins: origins (`https://app.example.org`) whose pages may call; empty allows none.
         access_log: one JSON line per request to standard output.
         tls: how Envoy and the services know each other, for gRPC and its health checks; None for in the clear.
@@ -57,6 +59,7 @@ def render(
         "results": results,
         "executor": executor,
         "gateway": gateway,
+        "app": app,
     }
     values = {
         "cors_origins": json.dumps([{"exact": origin} for origin in cors_origins]),
@@ -99,7 +102,7 @@ def _transport(host: str, tls: Certificates | None) -> Mapping[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write Envoy's configuration to standard output.")
-    for name in ("listen", "auth", "generation", "results", "executor", "gateway"):
+    for name in ("listen", "auth", "generation", "results", "executor", "gateway", "app"):
         parser.add_argument(f"--{name}", required=True, metavar="HOST:PORT")
     parser.add_argument("--cors-origin", action="append", default=[], dest="cors_origins", metavar="ORIGIN")
     parser.add_argument("--access-log", action="store_true", help="one JSON line per request to standard output")

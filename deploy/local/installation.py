@@ -22,8 +22,8 @@ _WIRING = ("_LISTEN", "_READY_FILE", "_ENGINE_ID", *(f"{context.upper()}_ADDRESS
 def port_names(engines: Sequence[Engine]) -> Sequence[str]:
     """Everything that an installation with these engines needs a port for."""
     return (
-        *("postgres", "valkey", "gateway", *CONTEXTS),
-        *(f"{name}_metrics" for name in ("gateway", *CONTEXTS)),
+        *("postgres", "valkey", "gateway", "app", *CONTEXTS),
+        *(f"{name}_metrics" for name in ("gateway", "app", *CONTEXTS)),
         *(
             name
             for engine in engines

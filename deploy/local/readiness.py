@@ -97,12 +97,13 @@ def has_databases(postgres: Postgres, passwords: Mapping[str, str]) -> Check:
 
 
 def opens(public: str) -> Check:
-    """The public address leads to the gateway and to the three services that callers reach by gRPC."""
-    gateway_answers = answers(public, "/healthz")
+    """The public address leads to the gateway, to the client and to the three services that callers reach by gRPC."""
+    front = [answers(public, path) for path in ("/healthz", "/")]
     paths = [f"/imagegen.{name}.v1.{name.title()}Service/-" for name in ("auth", "generation", "results")]
 
     def check() -> None:
-        gateway_answers()
+        for answered in front:
+            answered()
         for path in paths:
             # No such method: the service itself says UNIMPLEMENTED, Envoy UNAVAILABLE while it holds it for dead.
             headers = {"content-type": "application/grpc-web+proto"}

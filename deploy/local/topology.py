@@ -92,6 +92,22 @@ def _callers(at: Installation) -> Iterator[Process]:
     yield from (_worker(at, engine) for engine in at.engines)
     address = at.address("gateway")
     yield _service(at, "gateway", module="gateway.main", ready=answers(address, "/readyz"), address=address)
+    yield _app(at)
+
+
+def _app(at: Installation) -> Process:
+    """The client on the web. It speaks REST like any client, and so has no identity among the services."""
+    address = at.address("app")
+    environment = {
+        **_python(at),
+        **at.given_for(("APP_",)),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT / "app" / "src"), _python(at)["PYTHONPATH"]]),
+        "APP_LISTEN": address,
+        "APP_FILES_DIR": str(at.data / "app"),
+        "GATEWAY_ADDRESS": at.address("gateway"),
+        "METRICS_LISTEN": at.address("app_metrics"),
+    }
+    return Process("app", _module("app.web.main"), environment, answers(address, "/healthz"), address=address)
 
 
 def _worker(at: Installation, engine: Engine) -> Process:
@@ -122,7 +138,7 @@ def _door(at: Installation) -> Iterator[Process]:
     config = at.run / "envoy.yaml"
     content = render(
         listen=at.public,
-        **{name: at.address(name) for name in ("auth", "generation", "results", "executor", "gateway")},
+        **{name: at.address(name) for name in ("auth", "generation", "results", "executor", "gateway", "app")},
         cors_origins=at.given.get("ENVOY_CORS_ORIGINS", "").split(),
         access_log=bool(at.given.get("ENVOY_ACCESS_LOG")),
         tls=at.certificates,

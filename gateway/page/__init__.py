@@ -1,4 +1,4 @@
-"""The page that people see in a browser until the Flutter client lands, and the API's reference: plain files."""
+"""A plain page for browsers that cannot run the client (app/), and the API's reference: plain files."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FILES = frozenset({"api.js", "docs.css", "docs.js", "page.css", "page.js", "prob
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
+@router.get("/plain")
 async def page() -> Response:
     return _file("index.html")
 

@@ -7,13 +7,16 @@ import subprocess
 import threading
 import uuid
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from deploy.envoy.render import render
 from deploy.local import wheels
@@ -23,8 +26,11 @@ from deploy.local.watchdog import guarded_group
 from gateway.problems import CODES, title_of
 from tests.deploy.waiting import wait_until
 
-NAMES = ("public", "auth", "generation", "results", "executor", "gateway")
+NAMES = ("public", "auth", "generation", "results", "executor", "gateway", "app")
 ORIGIN = "https://app.example.org"
+WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455 §1.3."""
+
 GREET = "/imagegen.auth.v1.AuthService/Greet"
 WATCH = "/imagegen.generation.v1.GenerationService/Watch"
 GRPC_WEB = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
@@ -34,9 +40,11 @@ class Gateway(BaseHTTPRequestHandler):
     """Answers every request with what it was asked."""
 
     protocol_version = "HTTP/1.1"
+    name = "gateway"
 
     def do_GET(self):
-        body = json.dumps({"path": self.path, "request_id": self.headers["x-request-id"]}).encode()
+        answer = {"path": self.path, "request_id": self.headers["x-request-id"], "answered_by": self.name}
+        body = json.dumps(answer).encode()
         self.rfile.read(int(self.headers.get("content-length", 0)))
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -48,6 +56,22 @@ class Gateway(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+class App(Gateway):
+    """Agrees to speak WebSocket, too (RFC 6455 §4.2.2), and hangs up."""
+
+    name = "app"
+
+    def do_GET(self):
+        if self.headers.get("upgrade") != "websocket":
+            super().do_GET()
+            return
+        accepted = base64.b64encode(sha1(self.headers["sec-websocket-key"].encode() + WEBSOCKET).digest()).decode()
+        self.send_response(101)
+        for name, value in (("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", accepted)):
+            self.send_header(name, value)
+        self.end_headers()
 
 
 class Services(grpc.GenericRpcHandler):
@@ -94,22 +118,24 @@ def services():
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory, services):
-    """The address of an Envoy before a gateway and one gRPC server for the three services."""
+    """The address of an Envoy before a gateway, the client's web process and one gRPC server for the three services."""
     with reserved_ports(NAMES) as ports:
         server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[services])
         health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
         for name in ("auth", "generation", "results"):
             assert server.add_insecure_port(f"{LOOPBACK}:{ports[name]}")
         server.start()
-        gateway = ThreadingHTTPServer((LOOPBACK, ports["gateway"]), Gateway)
-        threading.Thread(target=gateway.serve_forever).start()
+        servers = [ThreadingHTTPServer((LOOPBACK, ports[kind.name]), kind) for kind in (Gateway, App)]
+        for each in servers:
+            threading.Thread(target=each.serve_forever).start()
         try:
             with an_envoy(tmp_path_factory.mktemp("envoy"), ports) as public:
                 wait_until(lambda: is_open(public))
                 yield public
         finally:
-            gateway.shutdown()
-            gateway.server_close()
+            for each in servers:
+                each.shutdown()
+                each.server_close()
             server.stop(None).wait()
 
 
@@ -195,22 +221,41 @@ def test_everything_else_goes_to_the_gateway(rest):
     assert rest.get("/api/v1/generation/tasks/7?x=1").json()["path"] == "/api/v1/generation/tasks/7?x=1"
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/", "app"), ("/?x=1", "app"), ("/app/3f/main.dart.js", "app"), ("/plain", "gateway"), ("/apps", "gateway")],
+)
+def test_the_first_page_and_its_files_come_from_the_client(rest, path, name):
+    assert rest.get(path).json()["answered_by"] == name
+
+
+def test_a_session_of_the_client_has_a_websocket(public):
+    url = f"ws://{public}/ws"
+    with suppress(ConnectionClosed), connect(url, proxy=None) as connection:
+        assert connection.response.status_code == 101
+
+
+def test_nothing_else_has_a_websocket(public):
+    with pytest.raises(InvalidStatus), connect(f"ws://{public}/api/v1/x", proxy=None):
+        pass
+
+
 def test_a_callers_request_id_is_kept(rest):
-    answer = rest.get("/", headers={"x-request-id": "from-the-caller"})
+    answer = rest.get("/api/v1/x", headers={"x-request-id": "from-the-caller"})
     assert answer.json()["request_id"] == "from-the-caller" == answer.headers["x-request-id"]
 
 
 def test_a_callers_uuid_is_kept_to_the_last_digit(rest):
     request_id = str(uuid.uuid4())
-    assert rest.get("/", headers={"x-request-id": request_id}).json()["request_id"] == request_id
+    assert rest.get("/api/v1/x", headers={"x-request-id": request_id}).json()["request_id"] == request_id
 
 
 def test_an_endless_request_id_is_cut(rest):
-    assert rest.get("/", headers={"x-request-id": "x" * 5000}).json()["request_id"] == "x" * 128
+    assert rest.get("/api/v1/x", headers={"x-request-id": "x" * 5000}).json()["request_id"] == "x" * 128
 
 
 def test_a_request_without_an_id_gets_a_uuid(rest):
-    assert uuid.UUID(rest.get("/").json()["request_id"]).version == 4
+    assert uuid.UUID(rest.get("/api/v1/x").json()["request_id"]).version == 4
 
 
 def preflight(rest, origin):
@@ -244,8 +289,8 @@ def test_a_page_of_another_origin_may_not(rest):
 
 
 def test_a_rest_body_of_one_mebibyte_is_the_limit(rest):
-    assert rest.post("/", content=b"x" * 2**20).status_code == 200
-    answer = rest.post("/", content=b"x" * (2**20 + 1))
+    assert rest.post("/api/v1/x", content=b"x" * 2**20).status_code == 200
+    answer = rest.post("/api/v1/x", content=b"x" * (2**20 + 1))
     assert answer.status_code == 413
     assert_is_a_problem(answer, "content_too_large")
 
@@ -272,7 +317,7 @@ def test_what_is_not_public_is_not_found_for_rest(rest, path):
 
 
 def test_a_method_that_nobody_knows_reaches_the_gateway(rest):
-    assert rest.request("BREW", "/").status_code == 501  # as Python's own server says it
+    assert rest.request("BREW", "/api/v1/x").status_code == 501  # as Python's own server says it
 
 
 @pytest.mark.parametrize("line", ["GET / HTTP/1.1\r\nHost: x\r\na: \0", "nonsense"])
@@ -286,7 +331,7 @@ def test_what_is_no_http_is_a_problem(public, line):
 
 
 def test_endless_headers_are_refused(rest):
-    answer = rest.get("/", headers={"x-endless": "x" * 70_000})
+    answer = rest.get("/api/v1/x", headers={"x-endless": "x" * 70_000})
     assert answer.headers["content-type"] == "application/problem+json"
     assert_says(answer.json(), "headers_too_large")
 

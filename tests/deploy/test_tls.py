@@ -27,10 +27,13 @@ def files(tmp_path_factory):
     return put_certificates(tmp_path_factory.mktemp("certificates"))
 
 
+CLUSTERS = ("auth", "generation", "results", "executor", "gateway", "app")
+
+
 @pytest.mark.parametrize("host", ["auth.imagegen.svc", "127.0.0.1", "::1"])
 def test_envoy_accepts_the_configuration_with_certificates(tmp_path, files, host):
     config = tmp_path / "envoy.yaml"
-    addresses = dict.fromkeys(("auth", "generation", "results", "executor", "gateway"), f"{host}:50051")
+    addresses = dict.fromkeys(CLUSTERS, f"{host}:50051")
     config.write_text(render(listen="0.0.0.0:8080", **addresses, tls=certificates_of(files)))
     command = [wheels.envoy(), "--mode", "validate", "-c", str(config)]
     validated = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -38,12 +41,13 @@ def test_envoy_accepts_the_configuration_with_certificates(tmp_path, files, host
 
 
 def test_the_configuration_for_a_cluster_is_written_by_command():
-    addresses = [
-        f"--{name}={name}:50051" for name in ("listen", "auth", "generation", "results", "executor", "gateway")
-    ]
+    names = {name: f"{name}:50051" for name in ("listen", *CLUSTERS)}
+    addresses = [f"--{name}={address}" for name, address in names.items()]
     command = [sys.executable, "-m", "deploy.envoy.render", *addresses, "--tls", "/tls/ca", "/tls/cert", "/tls/key"]
     written = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    names = {name: f"{name}:50051" for name in ("listen", "auth", "generation", "results", "executor", "gateway")}
+    names = {
+        name: f"{name}:50051" for name in ("listen", "auth", "generation", "results", "executor", "gateway", "app")
+    }
     assert written == render(**names, tls=Certificates("/tls/ca", "/tls/cert", "/tls/key"))
 
 

@@ -1,0 +1,34 @@
+"""Who is behind a session on the web, told by the process that serves it; on a device there is nobody to tell."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Attributes:
+    origin: `scheme://host[:port]` that the browser shows.
+    headers: what calls on the visitor's behalf carry.
+    """
+
+    origin: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_visitor: ContextVar[Visitor] = ContextVar("visitor", default=Visitor())  # noqa: B039 - frozen
+
+
+def visitor() -> Visitor:
+    return _visitor.get()
+
+
+@contextmanager
+def visiting(visitor: Visitor) -> Iterator[None]:
+    """Sessions that begin within this are the visitor's."""
+    token = _visitor.set(visitor)
+    try:
+        yield
+    finally:
+        _visitor.reset(token)

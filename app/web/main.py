@@ -1,0 +1,92 @@
+"""The web process: composition root."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import flet as ft
+import httpx
+import uvicorn
+from flet_web.fastapi.flet_app_manager import app_manager
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from app.web.files import PREFIX, Site, compress, lay_ready
+from app.web.settings import Settings
+from app.web.site import SiteEndpoints
+from app.web.visits import receive
+from main import show
+from services.runtime.process import start_process
+
+STOP_GRACE_SECONDS = 3
+"""Sessions do not outlive the process anyway: a client connects again, to another replica or to the next start."""
+
+
+def create_app(settings: Settings, site: Site) -> Starlette:
+    """`/`, its files, and `/ws`."""
+    endpoints = SiteEndpoints(site)
+    # One pool for everybody: a client of its own would cost each session a megabyte. Each open event stream holds a
+    # connection, so there is no limit.
+    http = httpx.AsyncClient(
+        base_url=f"http://{settings.gateway_address}",
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=4),
+        trust_env=False,
+    )
+
+    async def visit(websocket: WebSocket) -> None:
+        async def main(page: ft.Page) -> None:
+            await show(page, http)
+
+        await receive(websocket, main, session_seconds=settings.session_seconds)
+
+    async def healthz(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await app_manager.start()
+        compressing = asyncio.create_task(asyncio.to_thread(compress, site))
+        yield
+        with suppress(asyncio.CancelledError):
+            compressing.cancel()
+        await app_manager.shutdown()
+        await http.aclose()
+
+    return Starlette(
+        routes=[
+            Route("/", endpoints.index),
+            Route(PREFIX + "/{version}/{name:path}", endpoints.file),
+            Route("/healthz", healthz),
+            WebSocketRoute("/ws", visit),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def main() -> None:
+    start_process("app")
+    logging.getLogger("flet_web").setLevel(logging.WARNING)
+    settings = Settings()
+    settings.files_dir.mkdir(parents=True, exist_ok=True)
+    host, port = settings.listen.rsplit(":", 1)
+    uvicorn.run(
+        create_app(settings, lay_ready(settings.files_dir)),
+        host=host,
+        port=int(port),
+        access_log=False,
+        log_config=None,
+        loop="asyncio",
+        http="h11",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_GRACE_SECONDS,
+        ws_max_size=2**20,
+    )
+
+
+if __name__ == "__main__":
+    main()

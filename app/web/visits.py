@@ -1,0 +1,62 @@
+"""A visitor's session behind `/ws`: Flet's, told who is behind the connection."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+import flet as ft
+import structlog
+from flet.messaging.protocol import Message, MessageAction, SessionCrashedBody
+from flet_web.fastapi.flet_app import FletApp
+from flet_web.fastapi.flet_app_manager import app_manager
+from starlette.websockets import WebSocket
+
+from visitor import Visitor, visiting
+
+log = structlog.get_logger()
+
+Main = Callable[[ft.Page], Coroutine[Any, Any, None]]
+
+FOREIGN_PAGE = 4403
+"""WebSocket close code, from the range for private use (RFC 6455 §7.4.2)."""
+
+
+class Visit(FletApp):
+    """One connection. What went wrong in a session is for the log; a visitor is told what to do."""
+
+    def send_message(self, message: Message) -> None:
+        if message.action is MessageAction.SESSION_CRASHED:
+            log.error("a session crashed", error=message.body.message)
+            message = Message(
+                message.action, SessionCrashedBody("Something went wrong. Please reload. 出错了，请刷新页面。")
+            )
+        super().send_message(message)
+
+
+async def receive(websocket: WebSocket, main: Main, *, session_seconds: int) -> None:
+    """Serves one connection to its end."""
+    headers = websocket.headers
+    host = headers.get("host", "")
+    if urlsplit(headers.get("origin", "")).netloc != host:
+        await websocket.close(FOREIGN_PAGE)
+        return
+    address = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()  # Envoy's; what stands before is anybody's
+    visitor = Visitor(
+        origin=headers.get("origin", ""),
+        headers={
+            "Host": host,
+            "X-Forwarded-For": address,
+            "X-Forwarded-Proto": headers.get("x-forwarded-proto", "http"),
+            "User-Agent": headers.get("user-agent", ""),
+        },
+    )
+    with visiting(visitor):
+        connection = Visit(
+            loop=asyncio.get_running_loop(),
+            executor=app_manager.executor,
+            main=main,
+            before_main=None,
+            session_timeout_seconds=session_seconds,
+        )
+        await connection.handle(websocket)
