@@ -1,0 +1,97 @@
+"""One person's session: everything that the views show, and how the parts hear of each other."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+import flet as ft
+
+from api.client import Client
+from api.resources import Task
+from state.account import Account
+from state.catalogue import Catalogue
+from state.draft import Draft, Suggestions
+from state.gallery import Gallery
+from state.preferences import Preferences
+from state.tasks import Tasks
+
+Place = Literal["create", "gallery", "account"]
+
+PLACES: tuple[Place, ...] = ("create", "gallery", "account")
+
+
+@ft.observable
+@dataclass(eq=False)
+class Whereabouts:
+    """Attributes:
+    place: which of the three.
+    opened: id of the result that is shown in full; empty: none.
+    is_wide: there is room for a rail beside the view.
+    """
+
+    place: Place = "create"
+    opened: str = ""
+    is_wide: bool = False
+
+    @property
+    def route(self) -> str:
+        return f"/{self.place}/{self.opened}" if self.opened else f"/{self.place}"
+
+    def follow(self, route: str) -> None:
+        """Goes where a link, or the browser's back button, leads; what is unknown leads to the beginning."""
+        place, _, opened = route.partition("?")[0].strip("/").partition("/")
+        self.place = next((each for each in PLACES if each == place), "create")
+        self.opened = opened
+
+
+class Session:
+    def __init__(self, client: Client, preferences: Preferences) -> None:
+        self.client = client
+        self.preferences = preferences
+        self.whereabouts = Whereabouts()
+        self.account = Account(client)
+        self.catalogue = Catalogue(client)
+        self.gallery = Gallery(client)
+        self.tasks = Tasks(client, self.gallery.add)
+        self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
+        client.connection.when_signed_out = self.end
+
+    async def begin(self) -> None:
+        """Takes up an earlier visit, if there was one."""
+        await self.account.arrive()
+        await self._settle_in()
+
+    async def login(self, username: str, password: str) -> None:
+        await self.account.login(username, password)
+        await self._settle_in()
+
+    async def register(self, username: str, email: str, password: str) -> None:
+        await self.account.register(username, email, password)
+        await self._settle_in()
+
+    async def logout(self) -> None:
+        self._forget()
+        await self.account.logout()
+
+    def end(self) -> None:
+        """The session has ended elsewhere."""
+        self._forget()
+        self.account.leave()
+
+    def close(self) -> None:
+        """The browser has gone for good."""
+        self._forget()
+
+    async def _settle_in(self) -> None:
+        if self.account.phase == "member":
+            await asyncio.gather(self.catalogue.load(), self.tasks.load(), self.gallery.load())
+
+    def _accepted(self, task: Task) -> None:
+        self.tasks.add(task)
+
+    def _forget(self) -> None:
+        """What the next person at this device must not see."""
+        self.tasks.stop()
+        self.gallery.forget()
+        self.draft.forget()
+        self.whereabouts.follow("/")

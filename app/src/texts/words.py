@@ -1,0 +1,115 @@
+"""What there is to be said. `{…}` are filled in by `str.format`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    # The first screen, and the account
+    slogan: str
+    promise_own: str
+    promise_seen: str
+    promise_kept: str
+    username: str
+    username_or_email: str
+    email: str
+    password: str
+    password_hint: str
+    sign_in: str
+    create_account: str
+    to_register: str
+    to_sign_in: str
+    sign_out: str
+    account: str
+    language: str
+    other_language: str
+    light: str
+    light_system: str
+    light_light: str
+    light_dark: str
+    signed_in_as: str
+    required: str
+
+    # Asking for pictures
+    create: str
+    prompt: str
+    prompt_hint: str
+    negative_prompt: str
+    negative_prompt_hint: str
+    model: str
+    model_switched_off: str
+    model_unavailable: str
+    model_cold: str
+    no_models: str
+    shape: str
+    shapes: Mapping[str, str]
+    count: str
+    advanced: str
+    width: str
+    height: str
+    steps: str
+    cfg: str
+    seed: str
+    seed_random: str
+    roll: str
+    lock: str
+    unlock: str
+    generate: str
+    suggestion: str
+
+    # Tasks
+    in_progress: str
+    waiting: Mapping[str, str]
+    pending: str
+    processing: str
+    failed: str
+    canceled: str
+    canceling: str
+    step: str
+    place: str
+    about: str
+    about_at_most: str
+    late: str
+    seconds: str
+    minutes: str
+    hours: str
+    reconnecting: str
+    cancel: str
+    dismiss: str
+    preview_of: str
+    open_picture: str
+    results_unavailable: str
+
+    # Pictures
+    gallery: str
+    gallery_empty: str
+    gallery_empty_advice: str
+    loading: str
+    picture_of: str
+    zoom_in: str
+    zoom_out: str
+    fit: str
+    previous: str
+    next: str
+    download: str
+    downloaded: str
+    download_failed: str
+    use_again: str
+    delete: str
+    delete_question: str
+    delete_for_good: str
+    keep: str
+    details: str
+    close: str
+    picture_gone: str
+    size: str
+
+    # What goes wrong
+    retry: str
+    offline: str
+    not_understood: str
+    reference: str
+    errors: Mapping[str, str]
+    failures: Mapping[str, str]
+    """Why a task failed, by its code."""
