@@ -52,6 +52,10 @@ def gateway():
     _serve_http(_port("GATEWAY_LISTEN"))
 
 
+def app():
+    _serve_http(_port("APP_LISTEN"))
+
+
 class _Rest(BaseHTTPRequestHandler):
     """One account, one task that is finished when it is asked for the second time, one picture."""
 

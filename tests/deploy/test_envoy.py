@@ -418,3 +418,10 @@ def test_no_spelling_of_a_share_link_is_logged(tmp_path):
     paths = [json.loads(line)["path"] for line in log.splitlines() if line.startswith("{")]
     assert paths[-7:] == ["/s/"] * 6 + ["/api/v1/x"]
     assert "TOKEN" not in log
+
+
+def test_a_person_is_told_in_words_when_the_client_is_away(deserted):
+    answer = httpx.get(f"http://{deserted}/", trust_env=False)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "ImageGen 暂时离开" in answer.text

@@ -30,6 +30,7 @@ STAND_INS = {
     "services/executor/sketch.py": "sketch()",
     "services/results/main.py": "serve_grpc('results')",
     "gateway/main.py": "gateway()",
+    "app/web/main.py": "app()",
 }
 
 
@@ -94,7 +95,7 @@ def test_the_status_file_tells_pids_and_addresses(ready):
     assert httpx.get(f"{status['public_url']}/healthz", trust_env=False).status_code == 200
     assert status["processes"].keys() == {
         *("postgres", "valkey", "sketch", "migrate", "auth", "generation", "executor", "results"),
-        *("worker", "gateway", "envoy", "sketch-2", "worker-2"),
+        *("worker", "gateway", "app", "envoy", "sketch-2", "worker-2"),
     }
     for name, process in status["processes"].items():
         assert (process["pid"] is None) == (name == "migrate")

@@ -17,6 +17,7 @@ ARROWS = {
     "services/results": set(),
     "services/runtime": {"auth"},
     "gateway": {"auth", "generation", "results", "executor"},
+    "app": set(),
 }
 SERVICES = {
     "auth": ["auth_service", "identity_service"],
