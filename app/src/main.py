@@ -1,9 +1,48 @@
 """The client: what runs on the web, on a phone and on a desktop."""
 
+import os
+
 import flet as ft
 import httpx
 
+from api.client import Client
+from api.connection import Connection
+from api.resources import Language
+from state.preferences import Preferences
+from state.session import Session
+from state.storage import KeptTokens
+from surface import Surface
+from visitor import visitor
 
-async def show(page: ft.Page, _http: httpx.AsyncClient) -> None:
-    """Shows a person's session."""
-    page.title = "ImageGen"
+SERVER = os.environ.get("IMAGEGEN_URL", "http://127.0.0.1:8080")
+"""Where a packaged client finds the gateway; on the web it is where the page came from."""
+
+
+async def show(page: ft.Page, http: httpx.AsyncClient) -> None:
+    """Begins a person's session. It ends with the page."""
+    storage = ft.SharedPreferences()
+    files = ft.FilePicker()
+
+    async def save_file(name: str, content: bytes) -> None:
+        await files.save_file(file_name=name, src_bytes=content)
+
+    client = Client(Connection(http, KeptTokens(storage), visitor().headers))
+    session = Session(client, Preferences(storage), save_file)
+    Surface(page, session, visitor().assets).show()
+    await session.preferences.load(await spoken(page))
+    await session.begin()
+
+
+async def spoken(page: ft.Page) -> Language:
+    """The device's first language, if the client speaks it, else English."""
+    info = await page.get_device_info()
+    return "zh" if info is not None and info.locales and info.locales[0].language_code == "zh" else "en"
+
+
+async def main(page: ft.Page) -> None:
+    """A packaged client's own beginning."""
+    await show(page, httpx.AsyncClient(base_url=SERVER))
+
+
+if __name__ == "__main__":
+    ft.run(main)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Visitor:
     """Attributes:
-    origin: `scheme://host[:port]` that the browser shows.
     headers: what calls on the visitor's behalf carry.
+    assets: where the client's own files are.
     """
 
-    origin: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    assets: str = ""
 
 
 _visitor: ContextVar[Visitor] = ContextVar("visitor", default=Visitor())  # noqa: B039 - frozen

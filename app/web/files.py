@@ -81,6 +81,11 @@ class Site:
     files: Mapping[str, str]
     index: bytes
 
+    @property
+    def assets(self) -> str:
+        """Path of the client's own files."""
+        return f"{PREFIX}/{self.version}/assets"
+
 
 def lay_ready(parent: Path) -> Site:
     """Makes the folder in `parent` unless it is there, and removes those of other versions."""
@@ -119,7 +124,7 @@ def compress(site: Site) -> None:
 
 
 def _brotli(content: bytes) -> bytes:
-    return brotli.compress(content, quality=BROTLI_QUALITY)
+    return bytes(brotli.compress(content, quality=BROTLI_QUALITY))
 
 
 def _gzip(content: bytes) -> bytes:

@@ -41,7 +41,7 @@ def create_app(settings: Settings, site: Site) -> Starlette:
         async def main(page: ft.Page) -> None:
             await show(page, http)
 
-        await receive(websocket, main, session_seconds=settings.session_seconds)
+        await receive(websocket, main, assets=site.assets, session_seconds=settings.session_seconds)
 
     async def healthz(_: Request) -> PlainTextResponse:
         return PlainTextResponse("ok\n")
@@ -56,7 +56,7 @@ def create_app(settings: Settings, site: Site) -> Starlette:
         await app_manager.shutdown()
         await http.aclose()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", endpoints.index),
             Route(PREFIX + "/{version}/{name:path}", endpoints.file),
@@ -65,6 +65,8 @@ def create_app(settings: Settings, site: Site) -> Starlette:
         ],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def main() -> None:

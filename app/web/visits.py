@@ -22,7 +22,7 @@ FOREIGN_PAGE = 4403
 """WebSocket close code, from the range for private use (RFC 6455 §7.4.2)."""
 
 
-class Visit(FletApp):
+class Visit(FletApp):  # type: ignore[misc] # flet_web has no types
     """One connection. What went wrong in a session is for the log; a visitor is told what to do."""
 
     def send_message(self, message: Message) -> None:
@@ -34,8 +34,8 @@ class Visit(FletApp):
         super().send_message(message)
 
 
-async def receive(websocket: WebSocket, main: Main, *, session_seconds: int) -> None:
-    """Serves one connection to its end."""
+async def receive(websocket: WebSocket, main: Main, *, assets: str, session_seconds: int) -> None:
+    """Serves one connection to its end. `assets` is the path of the client's own files."""
     headers = websocket.headers
     host = headers.get("host", "")
     if urlsplit(headers.get("origin", "")).netloc != host:
@@ -43,13 +43,13 @@ async def receive(websocket: WebSocket, main: Main, *, session_seconds: int) -> 
         return
     address = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()  # Envoy's; what stands before is anybody's
     visitor = Visitor(
-        origin=headers.get("origin", ""),
         headers={
             "Host": host,
             "X-Forwarded-For": address,
             "X-Forwarded-Proto": headers.get("x-forwarded-proto", "http"),
             "User-Agent": headers.get("user-agent", ""),
         },
+        assets=f"{headers.get('origin', '')}{assets}/",
     )
     with visiting(visitor):
         connection = Visit(

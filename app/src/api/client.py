@@ -75,5 +75,9 @@ class Client:
         """A picture with a fresh link."""
         return decode(Result, await self.connection.call("GET", f"/api/v1/results/{result_id}"))
 
+    async def picture(self, result_id: str) -> bytes:
+        """The picture's bytes."""
+        return await self.connection.download(f"/api/v1/results/{result_id}/image")
+
     async def delete_result(self, result_id: str) -> None:
         await self.connection.call("DELETE", f"/api/v1/results/{result_id}")

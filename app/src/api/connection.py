@@ -85,14 +85,11 @@ class Connection:
             Unreachable: no answer came.
             UnknownAnswer: what came is not JSON.
         """
-        used = self._tokens
-        try:
-            return _json(await self._send(method, path, body=body, query=query, headers=headers, tokens=used))
-        except Problem as problem:
-            if problem.status != UNAUTHENTICATED or used is None:
-                raise
-        await self.renew(used)
-        return _json(await self._send(method, path, body=body, query=query, headers=headers, tokens=self._tokens))
+        return _json(await self._authorized(method, path, body=body, query=query, headers=headers))
+
+    async def download(self, path: str) -> bytes:
+        """As `call`, for an answer that is no JSON."""
+        return (await self._authorized("GET", path)).content
 
     @asynccontextmanager
     async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx_sse.EventSource | None]:
@@ -155,6 +152,24 @@ class Connection:
                 self.when_signed_out()
             raise
         await self.keep(decode(Tokens, answer))
+
+    async def _authorized(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int | list[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        used = self._tokens
+        try:
+            return await self._send(method, path, body=body, query=query, headers=headers, tokens=used)
+        except Problem as problem:
+            if problem.status != UNAUTHENTICATED or used is None:
+                raise
+        await self.renew(used)
+        return await self._send(method, path, body=body, query=query, headers=headers, tokens=self._tokens)
 
     async def _send(
         self,

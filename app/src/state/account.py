@@ -14,9 +14,8 @@ from state.complaints import Complaint
 Phase = Literal["arriving", "visitor", "member"]
 
 
-@ft.observable
 @dataclass(eq=False)
-class Account:
+class Account(ft.Observable):
     """Attributes:
     phase: arriving until it is known whether the tokens of an earlier visit still count.
     complaint: why arriving, registering or signing in did not succeed.

@@ -10,9 +10,8 @@ from api.resources import Model
 from state.complaints import Complaint
 
 
-@ft.observable
 @dataclass(eq=False)
-class Catalogue:
+class Catalogue(ft.Observable):
     client: Client
     models: list[Model] = field(default_factory=list)
     complaint: Complaint | None = None

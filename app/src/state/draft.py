@@ -20,9 +20,8 @@ PAUSE_SECONDS = 0.2
 SEEDS = 2**32
 
 
-@ft.observable
 @dataclass(eq=False)
-class Suggestions:
+class Suggestions(ft.Observable):
     """Completions of the prompt. They are a courtesy: without them everything goes on."""
 
     client: Client
@@ -49,9 +48,8 @@ class Suggestions:
         self.found = [each for each in found if each.text.strip() != text.strip()]
 
 
-@ft.observable
 @dataclass(eq=False)
-class Draft:
+class Draft(ft.Observable):
     """Attributes:
     model_name: of the chosen model; empty: the first that is available.
     shape: of the picture; None if a size was chosen by hand.
@@ -153,11 +151,13 @@ class Draft:
         self.complaint = self._tried = None
         self.generation += 1
 
-    async def submit(self) -> None:
-        """Asks for the pictures. Pressed again after a lost connection, it makes no second task."""
+    async def submit(self) -> bool:
+        """Asks for the pictures. Pressed again after a lost connection, it makes no second task. Says whether the task
+        was accepted.
+        """
         model = self.model
         if self.is_busy or model is None:
-            return
+            return False
         self.is_busy, self.complaint = True, None
         self.suggestions.forget()
         recipe = self._recipe(model)
@@ -167,11 +167,13 @@ class Draft:
             task = await self.client.generate(*self._tried)
         except ApiError as error:
             self.complaint = Complaint.about(error)
+            return False
         else:
             self._tried = None
             if not self.seed_is_locked:
                 self.seed = None
             self.when_accepted(task)
+            return True
         finally:
             self.is_busy = False
 

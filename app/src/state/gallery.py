@@ -21,9 +21,8 @@ class Picture(NamedTuple):
     result: Result
 
 
-@ft.observable
 @dataclass(eq=False)
-class Gallery:
+class Gallery(ft.Observable):
     """Attributes:
     cursor: of the next page; None: there is none, or none is known yet.
     is_complete: there is no more to load.

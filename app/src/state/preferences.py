@@ -14,9 +14,8 @@ LANGUAGE = "imagegen.language"
 LIGHT = "imagegen.light"
 
 
-@ft.observable
 @dataclass(eq=False)
-class Preferences:
+class Preferences(ft.Observable):
     storage: Storage
     language: Language = "en"
     light: Light = "system"

@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import flet as ft
 
 from api.client import Client
-from api.resources import Task
+from api.problems import ApiError
+from api.resources import Result, Task
 from state.account import Account
 from state.catalogue import Catalogue
 from state.draft import Draft, Suggestions
@@ -20,9 +21,8 @@ Place = Literal["create", "gallery", "account"]
 PLACES: tuple[Place, ...] = ("create", "gallery", "account")
 
 
-@ft.observable
 @dataclass(eq=False)
-class Whereabouts:
+class Whereabouts(ft.Observable):
     """Attributes:
     place: which of the three.
     opened: id of the result that is shown in full; empty: none.
@@ -44,9 +44,16 @@ class Whereabouts:
         self.opened = opened
 
 
+class SaveFile(Protocol):
+    """Hands a file over to the person's device."""
+
+    async def __call__(self, name: str, content: bytes) -> None: ...
+
+
 class Session:
-    def __init__(self, client: Client, preferences: Preferences) -> None:
+    def __init__(self, client: Client, preferences: Preferences, save_file: SaveFile) -> None:
         self.client = client
+        self.save_file = save_file
         self.preferences = preferences
         self.whereabouts = Whereabouts()
         self.account = Account(client)
@@ -81,6 +88,15 @@ class Session:
     def close(self) -> None:
         """The browser has gone for good."""
         self._forget()
+
+    async def download(self, result: Result) -> bool:
+        """Saves the picture where the person's downloads go. Says whether it could be fetched."""
+        try:
+            content = await self.client.picture(result.id)
+        except ApiError:
+            return False
+        await self.save_file(f"{result.id}.{result.media_type.partition('/')[2]}", content)
+        return True
 
     async def _settle_in(self) -> None:
         if self.account.phase == "member":

@@ -15,9 +15,8 @@ from state.complaints import Complaint
 UNFINISHED = ("pending", "processing")
 
 
-@ft.observable
 @dataclass(eq=False)
-class FollowedTask:
+class FollowedTask(ft.Observable):
     """Attributes:
     preview: the picture so far.
     is_lost: the connection is broken and will be taken up again.
@@ -57,9 +56,8 @@ class FollowedTask:
             self.complaint = Complaint.about(error)
 
 
-@ft.observable
 @dataclass(eq=False)
-class Tasks:
+class Tasks(ft.Observable):
     """Newest first. `when_completed` hears of each task that ends with pictures."""
 
     client: Client

@@ -3,6 +3,7 @@
 from texts.words import Words
 
 EN = Words(
+    language_code="en",
     slogan="Type a few words. Watch the picture appear.",
     promise_own="Runs on this server's own GPUs",
     promise_seen="You see your place in the queue, each step, and the picture as it sharpens",
@@ -12,6 +13,8 @@ EN = Words(
     email="E-mail",
     password="Password",  # noqa: S106 - a label
     password_hint="8 characters or more",  # noqa: S106
+    show_password="Show the password",  # noqa: S106
+    hide_password="Hide the password",  # noqa: S106
     sign_in="Sign in",
     create_account="Create account",
     to_register="New here? Create an account",
@@ -19,7 +22,6 @@ EN = Words(
     sign_out="Sign out",
     account="Account",
     language="Language",
-    other_language="中文",
     light="Appearance",
     light_system="System",
     light_light="Light",

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from api.resources import Language
+
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
+    language_code: Language
+
     # The first screen, and the account
     slogan: str
     promise_own: str
@@ -16,6 +20,8 @@ class Words:
     email: str
     password: str
     password_hint: str
+    show_password: str
+    hide_password: str
     sign_in: str
     create_account: str
     to_register: str
@@ -23,7 +29,6 @@ class Words:
     sign_out: str
     account: str
     language: str
-    other_language: str
     light: str
     light_system: str
     light_light: str

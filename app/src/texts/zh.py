@@ -3,6 +3,7 @@
 from texts.words import Words
 
 ZH = Words(
+    language_code="zh",
     slogan="写一句话，看画面一点点出现。",
     promise_own="运行在本服务器自己的 GPU 上",
     promise_seen="看得见排队位置、每一步进度，以及逐渐清晰的画面",
@@ -12,6 +13,8 @@ ZH = Words(
     email="邮箱",
     password="密码",  # noqa: S106 - a label
     password_hint="至少 8 个字符",  # noqa: S106
+    show_password="显示密码",  # noqa: S106
+    hide_password="隐藏密码",  # noqa: S106
     sign_in="登录",
     create_account="注册",
     to_register="没有账号？注册一个",
@@ -19,7 +22,6 @@ ZH = Words(
     sign_out="退出登录",
     account="账号",
     language="语言",
-    other_language="English",
     light="外观",
     light_system="跟随系统",
     light_light="浅色",

@@ -1,0 +1,1 @@
+"""What a person sees. A view shows observables and calls their methods; it decides nothing."""

@@ -1,0 +1,66 @@
+"""Flet's page, kept in step with a session: its theme, its size, and its place in the browser's history."""
+
+import flet as ft
+
+from state.session import Session
+from views.look import WIDE, fonts, theme
+from views.shell import Views
+
+
+class Surface:
+    """`assets` is where the client's own files are."""
+
+    def __init__(self, page: ft.Page, session: Session, assets: str) -> None:
+        self._page = page
+        self._session = session
+        self._assets = assets
+        self._announced: list[str] = []
+
+    def show(self) -> None:
+        page, session = self._page, self._session
+        page.title = "ImageGen"
+        session.whereabouts.follow(page.route or "/")
+        self._measure()
+        self._dress()
+        session.preferences.subscribe(self._redress)
+        page.on_resize = self._measure
+        page.on_route_change = self._arrive
+        page.on_view_pop = lambda: self._go(f"/{session.whereabouts.place}")
+        page.on_connect = self._show_anew
+        page.on_close = session.close
+        page.render_views(Views, session, self._go)
+
+    def _measure(self) -> None:
+        self._session.whereabouts.is_wide = (self._page.width or 0) >= WIDE
+
+    def _dress(self) -> None:
+        preferences = self._session.preferences
+        self._page.theme = theme(preferences.language)
+        self._page.dark_theme = theme(preferences.language, is_dark=True)
+        self._page.fonts = fonts(preferences.language, self._assets)
+        self._page.theme_mode = ft.ThemeMode(preferences.light)
+
+    def _redress(self, _: object, changed: str | None) -> None:
+        if changed in ("language", "light"):
+            self._dress()
+            self._page.update()
+
+    def _go(self, route: str) -> None:
+        """Shows it at once, and tells the browser, which may tell it back much later."""
+        self._session.whereabouts.follow(route)
+        if route != self._page.route:
+            self._announced.append(route)
+            self._page.navigate(route)
+
+    def _arrive(self, event: ft.RouteChangeEvent) -> None:
+        if event.route in self._announced:
+            del self._announced[: self._announced.index(event.route) + 1]
+        else:  # a link, or the browser's back button
+            self._session.whereabouts.follow(event.route)
+
+    def _show_anew(self) -> None:
+        """What changed while the connection was lost was not sent."""
+        session = self._session
+        parts = (session.whereabouts, session.account, session.gallery, session.tasks, session.draft)
+        for observable in (*parts, *session.tasks.followed):
+            observable.notify()  # type: ignore[no-untyped-call] # Flet's, without annotations

@@ -1,0 +1,85 @@
+"""Colours, type and distances, in one place. One accent; everything else is quiet, so that the pictures are seen."""
+
+from typing import Any
+
+import flet as ft
+
+from api.resources import Language
+
+ACCENT = "#4453c4"
+
+CHINESE = "Noto Sans SC"
+CHINESE_FILE = "fonts/noto-sans-sc.woff2"
+
+NAME_OF_CHINESE = "Name of Chinese"
+"""A font of two characters, 中文, for those who see English and look for it."""
+
+NAME_OF_CHINESE_FILE = "fonts/chinese-name.woff2"
+
+GAP = 16
+ROOM = 24
+CORNER = 20
+WIDE = 840
+"""Pixels from which there is a rail instead of a bar (Material 3: from "expanded" on)."""
+
+READABLE = 460
+"""Pixels of a column of fields."""
+
+
+def theme(language: Language, *, is_dark: bool = False) -> ft.Theme:
+    """Roboto for English; for Chinese the font that has both."""
+    primary = ft.ColorScheme() if is_dark else ft.ColorScheme(primary=ACCENT, on_primary=ft.Colors.WHITE)
+    return ft.Theme(
+        color_scheme_seed=ACCENT,
+        color_scheme=primary,
+        font_family=CHINESE if language == "zh" else "Roboto",
+        use_material3=True,
+        visual_density=ft.VisualDensity.STANDARD,
+    )
+
+
+def fonts(language: Language, assets: str) -> dict[str, str]:
+    """Those that must be fetched; Roboto comes with the engine."""
+    if language == "zh":
+        return {CHINESE: f"{assets}{CHINESE_FILE}"}
+    return {NAME_OF_CHINESE: f"{assets}{NAME_OF_CHINESE_FILE}"}
+
+
+def chinese_name(language: Language, **properties: Any) -> ft.Text:
+    return ft.Text("中文", font_family=CHINESE if language == "zh" else NAME_OF_CHINESE, **properties)
+
+
+def card(content: ft.Control, *, padding: int = ROOM, key: str | None = None) -> ft.Container:
+    return ft.Container(
+        content,
+        key=key,
+        padding=padding,
+        border_radius=CORNER,
+        bgcolor=ft.Colors.SURFACE_CONTAINER_LOW,
+    )
+
+
+def heading(text: str) -> ft.Control:
+    return ft.Semantics(
+        header=True,
+        content=ft.Text(text, theme_style=ft.TextThemeStyle.TITLE_LARGE, weight=ft.FontWeight.W_600),
+    )
+
+
+def label(text: str) -> ft.Text:
+    return ft.Text(text, theme_style=ft.TextThemeStyle.LABEL_LARGE, color=ft.Colors.ON_SURFACE_VARIANT)
+
+
+def quiet(text: str) -> ft.Text:
+    return ft.Text(text, theme_style=ft.TextThemeStyle.BODY_MEDIUM, color=ft.Colors.ON_SURFACE_VARIANT)
+
+
+def field(**properties: object) -> ft.TextField:
+    return ft.TextField(
+        border_radius=14,
+        border_color=ft.Colors.OUTLINE_VARIANT,
+        focused_border_color=ft.Colors.PRIMARY,
+        filled=True,
+        fill_color=ft.Colors.SURFACE_CONTAINER_LOWEST,
+        **properties,  # type: ignore[arg-type]
+    )

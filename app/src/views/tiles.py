@@ -1,0 +1,52 @@
+"""Pictures side by side."""
+
+from collections.abc import Callable, Sequence
+
+import flet as ft
+
+from state.gallery import Picture
+from texts.words import Words
+from views.named import Go, pressable
+
+EXTENT = 220
+"""Pixels that a tile is wide at most."""
+
+
+def tile(picture: Picture, say: Words, open_it: Callable[[], None]) -> ft.Control:
+    image = ft.Image(
+        picture.result.image_url,
+        fit=ft.BoxFit.COVER,
+        width=EXTENT,
+        height=EXTENT,
+        cache_width=2 * EXTENT,
+        gapless_playback=True,
+        exclude_from_semantics=True,
+        error_content=ft.Icon(ft.Icons.BROKEN_IMAGE_OUTLINED, color=ft.Colors.OUTLINE),
+    )
+    backed = ft.Container(image, bgcolor=ft.Colors.SURFACE_CONTAINER)
+    name = say.picture_of.format(prompt=picture.task.prompt)
+    return pressable(backed, name, open_it, radius=14, key=picture.result.id)
+
+
+def tiles(
+    pictures: Sequence[Picture],
+    say: Words,
+    go: Go,
+    *,
+    scroll: bool = True,
+    on_scroll: Callable[[ft.OnScrollEvent], object] | None = None,
+) -> ft.GridView:
+    def opening(result_id: str) -> Callable[[], None]:
+        return lambda: go(f"/gallery/{result_id}")
+
+    return ft.GridView(
+        [tile(picture, say, opening(picture.result.id)) for picture in pictures],
+        max_extent=EXTENT,
+        spacing=10,
+        run_spacing=10,
+        child_aspect_ratio=1,
+        expand=scroll,
+        scroll=ft.ScrollMode.AUTO if scroll else None,
+        on_scroll=on_scroll,
+        scroll_interval=100,
+    )
