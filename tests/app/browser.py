@@ -1,0 +1,119 @@
+"""A person before a real Chromium, who finds everything by its name in Flutter's accessibility tree."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+"""Flutter paints with WebGL, and this machine may have no GPU."""
+
+FIRST_SCREEN_MILLISECONDS = 60_000
+"""Of a cold browser on a busy machine; what it really takes is measured elsewhere."""
+
+DEBOUNCE_MILLISECONDS = 250
+"""The engine takes a click for the end of a touch that began up to 200 ms before, and swallows it."""
+
+CONNECT_MILLISECONDS = 400
+"""From a field's focus to the engine's listening to it; nothing in the page tells when it does."""
+
+TRIES = 20
+
+expect.set_options(timeout=30_000)
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+
+
+def launched(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+class Screen:
+    """One tab. Nothing that it asks for may come from a foreign host, and no script of it may fail."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.foreign: list[str] = []
+        self.failures: list[str] = []
+        page.set_default_timeout(30_000)
+        page.on("request", self._note)
+        page.on("pageerror", lambda error: self.failures.append(str(error)))
+
+    def _note(self, request: Any) -> None:
+        if not request.url.startswith((self.url, "blob:", "data:")):
+            self.foreign.append(request.url)
+
+    def open(self, route: str = "/") -> None:
+        self.page.goto(f"{self.url}/#{route}")
+        self.wake()
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.wake()
+
+    def wake(self) -> None:
+        """Flutter builds its accessibility tree when somebody asks for it."""
+        placeholder = "flt-semantics-placeholder"
+        self.page.wait_for_selector(placeholder, state="attached", timeout=FIRST_SCREEN_MILLISECONDS)
+        self.page.evaluate(f"document.querySelector('{placeholder}').click()")
+
+    def control(self, role: Any, name: str) -> Locator:
+        """By the beginning of its name: a rail adds `Tab 1 of 3`."""
+        return self.page.get_by_role(role, name=re.compile(f"^{re.escape(name)}")).first
+
+    def press(self, name: str, role: Any = "button") -> None:
+        """As a screen reader presses, wherever the control may be just now."""
+        control = self.control(role, name)
+        expect(control).to_be_enabled()
+        self.page.wait_for_timeout(DEBOUNCE_MILLISECONDS)
+        control.dispatch_event("click")
+
+    def type(self, label: str, text: str) -> None:
+        """Until the field has it: the engine may only just be making its connection to a field that has the focus."""
+        entry = self.page.get_by_label(re.compile(f"^{re.escape(label)}")).first
+        for _ in range(TRIES):
+            entry.click(force=True)
+            try:
+                self.page.wait_for_timeout(CONNECT_MILLISECONDS)
+                expect(entry).to_be_focused(timeout=1000)
+                self.page.keyboard.press("Control+A")
+                self.page.keyboard.insert_text(text)
+                expect(entry).to_have_value(text, timeout=1000)
+            except AssertionError:
+                continue
+            return
+        raise AssertionError(f"{label} does not take {text}")
+
+    def sees(self, name: str, role: Any = "button") -> Locator:
+        control = self.control(role, name)
+        control.wait_for()
+        return control
+
+    def reads(self, text: str) -> None:
+        self.page.get_by_text(text).first.wait_for()
+
+
+@contextmanager
+def screen(browser: Browser, url: str, **options: Any) -> Iterator[Screen]:
+    context = browser.new_context(**options)
+    shown = Screen(context.new_page(), url)
+    try:
+        yield shown
+        assert shown.foreign == []
+        assert shown.failures == []
+    except BaseException as error:
+        picture = Path(tempfile.mkdtemp(prefix="imagegen-screen-")) / "screen.png"
+        shown.page.screenshot(path=picture)
+        error.add_note(f"the screen then: {picture}; scripts' failures: {shown.failures}")
+        raise
+    finally:
+        context.close()

@@ -1,0 +1,133 @@
+"""What a person does with the client, in a real browser, on a phone and on a desktop, in both languages."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.app.browser import DESKTOP, PHONE, Screen, screen
+from tests.deploy.waiting import wait_until
+from texts import WORDS
+
+PASSWORD = "correct horse battery"
+
+
+def register(shown: Screen, say) -> str:
+    name = f"user-{uuid4().hex[:12]}"
+    shown.open()
+    shown.press(say.to_register)
+    shown.sees(say.create_account)
+    shown.sees(say.to_sign_in)
+    shown.type(say.username, name)
+    shown.type(say.email, f"{name}@example.com")
+    shown.type(say.password, PASSWORD)
+    shown.press(say.create_account)
+    shown.sees(say.generate)
+    return name
+
+
+PLACES = {
+    "on a phone, in Chinese": ("zh", {"viewport": PHONE, "locale": "zh-CN"}, "tab", "雨后的江南古镇，水墨画"),
+    "on a desktop, in English": ("en", {"viewport": DESKTOP, "locale": "en-US"}, "button", "a lighthouse at dusk"),
+}
+"""Language, browser, the role of a bar's or a rail's entries, a prompt."""
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_from_the_first_visit_to_a_picture_and_back(installation, browser, where):
+    language, options, tab, prompt = PLACES[where]
+    say = WORDS[language]
+    with screen(browser, installation.url, **options) as shown:
+        name = register(shown, say)
+
+        shown.press("Stable Diffusion 1.5", "checkbox")
+        shown.press("4:3")
+        shown.type(say.prompt, prompt)
+        shown.press(say.generate)
+        picture = say.picture_of.format(prompt=prompt)
+        shown.sees(picture)
+
+        shown.press(say.gallery, tab)
+        shown.press(picture)
+        shown.sees(say.zoom_in)
+        shown.press(say.zoom_in)
+        with shown.page.expect_download() as download:
+            shown.press(say.download)
+        assert download.value.suggested_filename.endswith(".png")
+        assert download.value.path().read_bytes().startswith(b"\x89PNG")
+        shown.page.go_back()
+        shown.sees(say.account, tab)
+
+        shown.reload()
+        shown.sees(picture)
+        shown.press(say.account, tab)
+        shown.reads(name)
+        shown.press(say.sign_out)
+        shown.sees(say.sign_in)
+        shown.reload()
+        shown.sees(say.sign_in)
+
+
+def test_a_task_shows_its_way_and_can_be_canceled(installation, browser):
+    say = WORDS["en"]
+    with screen(browser, installation.url, viewport=DESKTOP, locale="en-US") as shown:
+        register(shown, say)
+        shown.press("Stable Diffusion XL", "checkbox")
+        shown.press("4")
+        shown.type(say.prompt, "a teapot carved from jade")
+        shown.press(say.generate)
+        shown.press(say.generate)
+        shown.sees(say.preview_of.format(prompt="a teapot carved from jade"), "img")
+        shown.press(say.cancel)
+        shown.reads(say.canceled)
+
+
+def test_a_person_stays_signed_in_when_the_client_restarts(installation, browser):
+    say = WORDS["en"]
+    with screen(browser, installation.url, viewport=PHONE, locale="en-US") as shown:
+        register(shown, say)
+        with installation.kept_down("app"):
+            shown.page.reload()
+            shown.reads("ImageGen is away for a moment")
+        shown.wake()  # the page comes back by itself; the new process knows nobody and asks the browser
+        shown.sees(say.generate)
+
+
+def test_suggestions_come_while_typing_and_are_taken_with_one_tap(installation, browser):
+    say = WORDS["en"]
+    with screen(browser, installation.url, viewport=PHONE, locale="en-US") as shown:
+        register(shown, say)
+        shown.type(say.prompt, "a light")
+        suggestion = say.suggestion.format(text="a light")
+        taken = shown.sees(suggestion).get_attribute("aria-label") or shown.sees(suggestion).inner_text()
+        shown.press(suggestion)
+        entry = shown.page.get_by_label(say.prompt).first
+        entry.focus()
+        expect(entry).to_have_value(re.compile(f"^{re.escape(taken.removeprefix(say.suggestion.format(text='')))}"))
+
+
+def test_what_is_wrong_with_an_account_stands_beside_its_field(installation, browser):
+    say = WORDS["en"]
+    with screen(browser, installation.url, viewport=PHONE, locale="en-US") as shown:
+        shown.open()
+        shown.press(say.sign_in)
+        shown.reads(say.required)
+        shown.type(say.username_or_email, "nobody")
+        shown.type(say.password, PASSWORD)
+        shown.press(say.sign_in)
+        shown.reads(say.errors["bad_credentials"])
+
+
+def test_a_dead_gateway_is_told_and_got_over(installation, browser):
+    say = WORDS["en"]
+    with screen(browser, installation.url, viewport=PHONE, locale="en-US") as shown:
+        register(shown, say)
+        shown.type(say.prompt, "a teapot")
+        with installation.kept_down("gateway"):
+            shown.press(say.generate)
+            shown.reads(say.offline)
+        with installation.client() as http:
+            wait_until(lambda: http.get("/api/v1/models").is_success, seconds=30)
+        shown.press(say.generate)
+        shown.sees(say.picture_of.format(prompt="a teapot"))
