@@ -4,15 +4,15 @@ DATA_DIR ?= var
 PYTHON ?= python3
 RUNS ?= 50
 BIN := .venv/bin
-export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen:$(CURDIR)/app/src
+export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor auth test thorough doors chaos fuzz audit bench simulate check format proto lock
+.PHONY: help setup run executor auth test test-app thorough doors chaos fuzz audit bench simulate check format proto lock
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
 run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var] [SKETCHES=1 | COMFYUI_URL=URL,URL]
 	@$(BIN)/python -m deploy.local --port $(PORT) --data-dir $(DATA_DIR)
@@ -27,6 +27,9 @@ auth: setup ## Operate the accounts that run here: make auth DO="roles grant NAM
 
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest
+
+test-app: setup ## Run the client's tests; its stories want Chromium from the system
+	@$(BIN)/pytest -n 0 tests/app
 
 thorough: setup ## Run the tests of whole installations in their long form
 	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security
@@ -55,7 +58,7 @@ check: setup ## Lint, types, imports, contract lint and drift
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/lint-imports
 	@$(BIN)/buf lint protos
 	@$(MAKE) --no-print-directory proto PROTO_OUT=$(shell mktemp -d)/gen DRIFT=1
 
