@@ -118,12 +118,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """A picture. Whoever has `image_url` can open it, for a while."""
+    """A picture. Whoever has one of its URLs can open it, for a while."""
 
     id: str
     task_id: str
     index: int
     image_url: str
+    thumbnail_url: str
     width: int
     height: int
     size_bytes: int

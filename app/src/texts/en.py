@@ -122,6 +122,7 @@ EN = Words(
         "model_unknown": "This model is no longer there.",
         "model_unavailable": "This model is not available now. Choose another.",
         "user_queue_full": "You have many unfinished tasks. Wait until some are done, or cancel one.",
+        "storage_full": "Your pictures take all the room that they may. Delete some, then try again.",
         "rate_limited": "That was too fast. Wait a moment, then try again.",
         "too_many_attempts": "Too many attempts. Wait a while, then try again.",
         "task_finished": "The task has ended already.",

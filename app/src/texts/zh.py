@@ -122,6 +122,7 @@ ZH = Words(
         "model_unknown": "没有这个模型。",
         "model_unavailable": "此模型现在不可用，请换一个。",
         "user_queue_full": "未完成的任务太多，请等一些完成，或取消一个。",
+        "storage_full": "您的图片已占满可用空间，请删除一些后再试。",
         "rate_limited": "操作太快了，请稍候再试。",
         "too_many_attempts": "尝试次数过多，请稍候再试。",
         "task_finished": "任务已经结束。",

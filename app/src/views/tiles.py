@@ -14,11 +14,10 @@ EXTENT = 220
 
 def tile(picture: Picture, say: Words, open_it: Callable[[], None]) -> ft.Control:
     image = ft.Image(
-        picture.result.image_url,
+        picture.result.thumbnail_url,
         fit=ft.BoxFit.COVER,
         width=EXTENT,
         height=EXTENT,
-        cache_width=2 * EXTENT,
         gapless_playback=True,
         exclude_from_semantics=True,
         error_content=ft.Icon(ft.Icons.BROKEN_IMAGE_OUTLINED, color=ft.Colors.OUTLINE),
