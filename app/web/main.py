@@ -71,7 +71,8 @@ def create_app(settings: Settings, site: Site) -> Starlette:
 
 def main() -> None:
     start_process("app")
-    logging.getLogger("flet_web").setLevel(logging.WARNING)
+    for talkative in ("flet", "flet_web"):  # they log what people wrote; visits.py tells of errors by their place
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
     settings = Settings()
     settings.files_dir.mkdir(parents=True, exist_ok=True)
     host, port = settings.listen.rsplit(":", 1)

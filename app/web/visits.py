@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,11 +11,14 @@ import structlog
 from flet.messaging.protocol import Message, MessageAction, SessionCrashedBody
 from flet_web.fastapi.flet_app import FletApp
 from flet_web.fastapi.flet_app_manager import app_manager
+from prometheus_client import Gauge
 from starlette.websockets import WebSocket
 
 from visitor import Visitor, visiting
 
 log = structlog.get_logger()
+
+CONNECTIONS = Gauge("imagegen_app_connections", "Open connections of visitors.")
 
 Main = Callable[[ft.Page], Coroutine[Any, Any, None]]
 
@@ -22,16 +26,29 @@ FOREIGN_PAGE = 4403
 """WebSocket close code, from the range for private use (RFC 6455 §7.4.2)."""
 
 
+class Unintroduced(Exception):
+    """The connection ended before it had said whose session it is."""
+
+
 class Visit(FletApp):  # type: ignore[misc] # flet_web has no types
     """One connection. What went wrong in a session is for the log; a visitor is told what to do."""
 
     def send_message(self, message: Message) -> None:
         if message.action is MessageAction.SESSION_CRASHED:
-            log.error("a session crashed", error=message.body.message)
+            # The places alone: the text may hold what a person wrote.
+            places = [line.strip() for line in message.body.message.splitlines() if line.startswith("  File ")]
+            log.error("a session crashed", at=places)
             message = Message(
                 message.action, SessionCrashedBody("Something went wrong. Please reload. 出错了，请刷新页面。")
             )
         super().send_message(message)
+
+    async def _FletApp__receive_loop(self) -> None:  # noqa: N802 - Flet's own private name
+        """Flet itself would wait for ever on a connection that never introduced itself."""
+        await super()._FletApp__receive_loop()
+        if self._FletApp__session is None:
+            self._FletApp__send_queue.put_nowait(None)
+            raise Unintroduced
 
 
 async def receive(websocket: WebSocket, main: Main, *, assets: str, session_seconds: int) -> None:
@@ -59,4 +76,5 @@ async def receive(websocket: WebSocket, main: Main, *, assets: str, session_seco
             before_main=None,
             session_timeout_seconds=session_seconds,
         )
-        await connection.handle(websocket)
+        with CONNECTIONS.track_inprogress(), suppress(Unintroduced):
+            await connection.handle(websocket)

@@ -1,12 +1,15 @@
 """What the web process serves: everything from here, what never changes for ever, sessions to its own pages only."""
 
 import re
+from pathlib import Path
 
+import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.web.files import FOREIGN
+from tests.deploy.waiting import wait_until
 
 
 @pytest.fixture
@@ -68,6 +71,23 @@ def test_what_is_not_the_clients_is_not_found(http, base, path):
 
 def test_another_version_is_not_found(http):
     assert http.get("/app/000000000000/start.js").status_code == 404
+
+
+def connections(installation) -> int:
+    """Open ones, as the process counts them for Prometheus."""
+    environment = Path(f"/proc/{installation.pid('app')}/environ").read_text().split("\0")
+    (listen,) = (each.partition("=")[2] for each in environment if each.startswith("METRICS_LISTEN="))
+    metrics = httpx.get(f"http://{listen}/metrics", trust_env=False).text
+    return int(float(re.search(r"^imagegen_app_connections (\S+)$", metrics, re.MULTILINE).group(1)))
+
+
+@pytest.mark.parametrize("sent", [[], [b"\x00nonsense"], [b"\x07"], [b"\x00\x92\x01\x80"], ["text"]])
+def test_a_connection_that_talks_nonsense_leaves_nothing_behind(installation, sent):
+    wait_until(lambda: connections(installation) == 0)
+    with connect(installation.url.replace("http", "ws") + "/ws", origin=installation.url, proxy=None) as connection:
+        for message in sent:
+            connection.send(message)
+    wait_until(lambda: connections(installation) == 0)
 
 
 def test_a_page_of_another_origin_gets_no_session(installation):
