@@ -98,6 +98,9 @@ class Screen:
         control.wait_for()
         return control
 
+    def sees_no(self, name: str, role: Any = "button") -> None:
+        expect(self.control(role, name)).to_be_hidden()
+
     def reads(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()
 

@@ -49,6 +49,7 @@ def test_from_the_first_visit_to_a_picture_and_back(installation, browser, where
         shown.sees(picture)
 
         shown.press(say.gallery, tab)
+        shown.sees_no(say.generate)
         shown.press(picture)
         shown.sees(say.zoom_in)
         shown.press(say.zoom_in)

@@ -26,6 +26,8 @@ class Gallery(ft.Observable):
     """Attributes:
     cursor: of the next page; None: there is none, or none is known yet.
     is_complete: there is no more to load.
+    linked: one that a link leads to, which may be on no page yet.
+    missing: id of a result that a link leads to and that is not there; empty: none.
     """
 
     client: Client
@@ -34,6 +36,8 @@ class Gallery(ft.Observable):
     is_complete: bool = False
     is_loading: bool = False
     complaint: Complaint | None = None
+    linked: Picture | None = None
+    missing: str = ""
 
     async def load(self) -> None:
         """The first page anew."""
@@ -77,10 +81,23 @@ class Gallery(ft.Observable):
             self.complaint = Complaint.about(error)
             return False
         self.pictures = [picture for picture in self.pictures if picture.result.id != result_id]
+        self.linked = None
         return True
 
+    async def reach(self, result_id: str) -> None:
+        """Makes sure that the picture can be found, or is known to be missing."""
+        self.missing = ""
+        if self.find(result_id) is not None:
+            return
+        try:
+            result = await self.client.result(result_id)
+            self.linked = Picture(await self.client.task(result.task_id), result)
+        except ApiError:
+            self.missing = result_id
+
     def find(self, result_id: str) -> Picture | None:
-        return next((picture for picture in self.pictures if picture.result.id == result_id), None)
+        known = [*self.pictures, *([self.linked] if self.linked else [])]
+        return next((picture for picture in known if picture.result.id == result_id), None)
 
     def neighbour(self, result_id: str, step: int) -> Picture | None:
         """The picture that many places after it."""
@@ -92,6 +109,7 @@ class Gallery(ft.Observable):
 
     def forget(self) -> None:
         self.pictures, self.cursor, self.is_complete, self.complaint = [], None, False, None
+        self.linked, self.missing = None, ""
 
 
 def pictures_of(task: Task) -> list[Picture]:

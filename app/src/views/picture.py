@@ -11,7 +11,7 @@ from texts.words import Words
 from views.keyed import keyed
 from views.look import GAP, ROOM
 from views.named import Action, Go, icon_button
-from views.troubles import blank, explain
+from views.troubles import blank, explain, waiting
 
 ZOOM = 1.5
 INK = ft.Colors.WHITE
@@ -32,6 +32,9 @@ def picture_view(session: Session, result_id: str, say: Words, go: Go) -> ft.Vie
 def PictureView(session: Session, result_id: str, say: Words, go: Go) -> ft.Control:
     gallery, _ = ft.use_state(session.gallery)
     picture = gallery.find(result_id)
+    ft.use_effect(partial(gallery.reach, result_id), [result_id])
+    if picture is None and gallery.missing != result_id:
+        return waiting(say)
     if picture is None:
         back = ft.FilledButton(say.close, on_click=lambda: go(f"/{session.whereabouts.place}"))
         gone = blank(ft.Icons.IMAGE_NOT_SUPPORTED_OUTLINED, say.picture_gone, "", back)
