@@ -30,7 +30,7 @@ MEMORY_BYTES = 4 * 2**30
 """Many times what a run has needed at once."""
 
 QUEUES = {
-    "people's installation": ("tests/doors/", "tests/e2e/"),
+    "people's installation": ("tests/app/", "tests/doors/", "tests/e2e/"),
     "attackers' installation": ("tests/chaos/", "tests/deploy/test_tls.py", "tests/security/"),
 }
 
