@@ -29,7 +29,7 @@ test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest
 
 test-app: setup ## Run the client's tests; its stories want Chromium from the system
-	@THOROUGH=1 $(BIN)/pytest -n 0 tests/app
+	@STORIES=1 $(BIN)/pytest -n 0 tests/app
 
 thorough: setup ## Run the tests of whole installations in their long form
 	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security

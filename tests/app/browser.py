@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
-
-from texts.words import Words
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -28,8 +25,6 @@ CONNECT_MILLISECONDS = 400
 """From a field's focus to the engine's listening to it; nothing in the page tells when it does."""
 
 TRIES = 20
-
-PASSWORD = "correct horse battery"
 
 expect.set_options(timeout=30_000)
 
@@ -125,18 +120,3 @@ def screen(browser: Browser, url: str, **options: Any) -> Iterator[Screen]:
         raise
     finally:
         context.close()
-
-
-def register(shown: Screen, say: Words) -> str:
-    """A new account, signed in; its name."""
-    name = f"user-{uuid4().hex[:12]}"
-    shown.open()
-    shown.press(say.to_register)
-    shown.sees(say.create_account)
-    shown.sees(say.to_sign_in)
-    shown.type(say.username, name)
-    shown.type(say.email, f"{name}@example.com")
-    shown.type(say.password, PASSWORD)
-    shown.press(say.create_account)
-    shown.sees(say.generate)
-    return name

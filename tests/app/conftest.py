@@ -8,8 +8,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.app.browser import CHROMIUM, launched
 
-collect_ignore = [] if os.environ.get("THOROUGH") else ["test_stories.py"]
-"""A browser that paints in software is slow: `make test` goes the main way alone."""
+collect_ignore = [] if os.environ.get("STORIES") else ["test_story.py"]
+"""They have a process of their own (`make test-app`): while Playwright's synchronous API runs, its event loop is the
+thread's, and no other test could have one.
+"""
 
 
 @pytest.fixture(scope="session")
