@@ -22,14 +22,22 @@ def running(server: Server, *background: Coroutine[Any, Any, None]) -> Iterator[
         loop = runner.get_loop()
         thread = threading.Thread(target=loop.run_forever, name="server")
         thread.start()
-        futures = [asyncio.run_coroutine_threadsafe(coroutine, loop) for coroutine in background]
+        tasks: list[asyncio.Task[None]] = []
+
+        async def start() -> int:
+            tasks.extend(map(asyncio.create_task, background))
+            return await server.start("127.0.0.1:0")
+
+        async def stop() -> None:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)  # a second cancel would cut their cleaning up short
+            await server.stop(0)
+
         try:
-            port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1:0"), loop).result(10)
-            yield f"127.0.0.1:{port}"
+            yield f"127.0.0.1:{asyncio.run_coroutine_threadsafe(start(), loop).result(10)}"
         finally:
-            for future in futures:
-                future.cancel()
-            asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(10)
+            asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
             loop.call_soon_threadsafe(loop.stop)
             thread.join(10)
 

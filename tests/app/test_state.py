@@ -77,7 +77,7 @@ def test_a_locked_seed_stays_and_another_does_not(installation):
 def test_what_is_unfinished_is_taken_up_by_the_next_visit_and_ends_in_the_gallery(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
-            task = await client.generate(a_recipe(steps=20), a_key())
+            task = await client.generate(a_recipe(steps=60), a_key())
             gallery = Gallery(client)
             completed = asyncio.Event()
             tasks = Tasks(client, lambda done: (gallery.add(done), completed.set()))
