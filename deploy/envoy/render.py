@@ -37,6 +37,7 @@ def render(
     cors_origins: Sequence[str] = (),
     access_log: bool = False,
     tls: Certificates | None = None,
+    admin: str | None = None,
 ) -> str:
     """Returns the YAML of one Envoy.
 
@@ -51,6 +52,7 @@ def render(
         cors_origins: origins (`https://app.example.org`) whose pages may call; empty allows none.
         access_log: one JSON line per request to standard output.
         tls: how Envoy and the services know each other, for gRPC and its health checks; None for in the clear.
+        admin: `host:port` of the admin interface, which whoever reaches it may do anything with; None for none.
     """
     addresses = {
         "listen": listen,
@@ -64,12 +66,18 @@ def render(
     values = {
         "cors_origins": json.dumps([{"exact": origin} for origin in cors_origins]),
         "access_log": "/dev/stdout" if access_log else "/dev/null",
+        "admin": json.dumps(None if admin is None else {"address": {"socket_address": _socket(admin)}}),
     }
     for name, address in addresses.items():
         host, _, values[f"{name}_port"] = address.rpartition(":")
         values[f"{name}_host"] = host
         values[f"{name}_transport"] = json.dumps(_transport(host, tls))
     return Template(TEMPLATE.read_text()).substitute(values)
+
+
+def _socket(address: str) -> Mapping[str, Any]:
+    host, _, port = address.rpartition(":")
+    return {"address": host, "port_value": int(port)}
 
 
 def _transport(host: str, tls: Certificates | None) -> Mapping[str, Any]:
@@ -107,6 +115,7 @@ def main() -> None:
     parser.add_argument("--cors-origin", action="append", default=[], dest="cors_origins", metavar="ORIGIN")
     parser.add_argument("--access-log", action="store_true", help="one JSON line per request to standard output")
     parser.add_argument("--tls", nargs=3, metavar=("CA", "CERT", "KEY"), help="files of the certificates for gRPC")
+    parser.add_argument("--admin", metavar="HOST:PORT", help="the admin interface; none by default")
     arguments = parser.parse_args()
     arguments.tls = arguments.tls and Certificates(*arguments.tls)
     sys.stdout.write(render(**vars(arguments)))
