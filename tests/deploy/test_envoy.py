@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 import subprocess
+import sys
 import threading
 import uuid
 from concurrent import futures
@@ -24,6 +25,8 @@ from deploy.local.ports import LOOPBACK, reserved_ports
 from deploy.local.readiness import NotReady, opens
 from deploy.local.watchdog import guarded_group
 from gateway.problems import CODES, title_of
+from tests.certificates import put_certificates
+from tests.deploy.rendered import PROJECT, pods
 from tests.deploy.waiting import wait_until
 
 NAMES = ("public", "auth", "generation", "results", "executor", "gateway", "app")
@@ -170,14 +173,53 @@ def code_of(channel, method):
     return failure.value.code()
 
 
+def validate(config):
+    command = [wheels.envoy(), "--mode", "validate", "-c", str(config)]
+    validated = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert validated.returncode == 0, validated.stderr
+
+
 @pytest.mark.parametrize("access_log", [True, False])
 def test_envoy_accepts_the_rendered_configuration(tmp_path, access_log):
     config = tmp_path / "envoy.yaml"
     addresses = {name: f"{name}.imagegen.svc:50051" for name in NAMES[1:]}
     config.write_text(render(listen="0.0.0.0:8080", **addresses, access_log=access_log))
-    command = [wheels.envoy(), "--mode", "validate", "-c", str(config)]
-    validated = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert validated.returncode == 0, validated.stderr
+    validate(config)
+
+
+def rendered_in_the_pod(folder, *more):
+    """What the init container of deploy/k8s writes, with its own arguments."""
+    (container,) = pods("production")["envoy"]["spec"]["initContainers"]
+    command = [sys.executable, "-m", "deploy.envoy.render", *container["args"], *more]
+    config = folder / "envoy.yaml"
+    config.write_bytes(subprocess.run(command, capture_output=True, check=True, cwd=PROJECT).stdout)
+    return config
+
+
+def test_envoy_accepts_the_configuration_of_the_cluster(tmp_path):
+    config = rendered_in_the_pod(tmp_path)
+    validate(config)
+    assert "path: /dev/stdout" in config.read_text()
+
+
+def test_envoy_accepts_the_configuration_of_the_cluster_with_certificates(tmp_path):
+    validate(rendered_in_the_pod(tmp_path, "--tls", *put_certificates(tmp_path / "certificates").values()))
+
+
+def test_a_pod_that_stops_asks_its_callers_to_come_back_elsewhere_and_answers_meanwhile(tmp_path):
+    """The pod's own preStop command, but for its sleep, against the real Envoy."""
+    command = pods("production")["envoy"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    with (
+        reserved_ports((*NAMES, "admin")) as ports,
+        an_envoy(tmp_path, ports, admin=f"{LOOPBACK}:{ports['admin']}") as public,
+    ):
+        wait_until(lambda: answers(public))
+        assert "connection" not in httpx.get(f"http://{public}/", trust_env=False).headers
+        drain = command[-1].replace("9901", str(ports["admin"])).replace("sleep 25", "read -r answer <&3; echo $answer")
+        answer = subprocess.run([*command[:-1], drain], capture_output=True, text=True, check=True)
+        assert "200 OK" in answer.stdout
+        # At first of a few, by chance, and of all of them when the drain time is over.
+        wait_until(lambda: httpx.get(f"http://{public}/", trust_env=False).headers.get("connection") == "close")
 
 
 def test_grpc_passes(channel):
