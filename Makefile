@@ -9,10 +9,10 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor auth test test-app thorough doors chaos fuzz audit bench simulate check format proto lock
+.PHONY: help setup run executor auth test test-app thorough doors chaos fuzz audit bench simulate check check-deploy format proto lock
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var] [SKETCHES=1 | COMFYUI_URL=URL,URL]
 	@$(BIN)/python -m deploy.local --port $(PORT) --data-dir $(DATA_DIR)
@@ -61,6 +61,9 @@ check: setup ## Lint, types, imports, contract lint and drift
 	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/lint-imports
 	@$(BIN)/buf lint protos
 	@$(MAKE) --no-print-directory proto PROTO_OUT=$(shell mktemp -d)/gen DRIFT=1
+
+check-deploy: setup ## Let other people's tools judge deploy/ and compose.yaml, and try what each image installs
+	@$(BIN)/python -m tests.deploy.check
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -15,13 +15,21 @@ NAME = "app.kubernetes.io/name"
 
 
 @cache
-def overlay(name):
-    """Its objects, rendered by kubectl itself (a wheel of the dev extra)."""
-    kubectl = Path(sys.executable).with_name("kubectl")
-    command = [kubectl if kubectl.exists() else shutil.which("kubectl"), "kustomize", K8S / "overlays" / name]
+def kustomize(name):
+    """An overlay's YAML, rendered by kubectl itself: that of the dev extra, a wheel, or else the machine's own."""
+    wheels = Path(sys.executable).with_name("kubectl")
+    kubectl = wheels if wheels.exists() else shutil.which("kubectl")
+    assert kubectl, "no kubectl: `make setup` installs one"
+    command = [kubectl, "kustomize", K8S / "overlays" / name]
     rendered = subprocess.run(command, capture_output=True, text=True, check=False)
     assert rendered.returncode == 0, rendered.stderr
-    return list(yaml.safe_load_all(rendered.stdout))
+    return rendered.stdout
+
+
+@cache
+def overlay(name):
+    """Its objects."""
+    return list(yaml.safe_load_all(kustomize(name)))
 
 
 def of_kind(name, *kinds):

@@ -141,7 +141,7 @@ def test_one_pod_may_always_go(name):
     """A budget that allows no disruption would hold up every drain of a node."""
     deployments = of_kind(name, "Deployment")
     budgets = of_kind(name, "PodDisruptionBudget")
-    assert {*CONTEXTS, "gateway", "envoy", "worker"} <= budgets.keys()
+    assert {*CONTEXTS, "gateway", "app", "envoy", "worker"} <= budgets.keys()
     for owner, budget in budgets.items():
         spec = budget["spec"]
         assert spec.get("maxUnavailable", 0) >= 1 or spec["minAvailable"] < deployments[owner]["spec"]["replicas"]
@@ -175,7 +175,7 @@ def test_the_images_are_of_this_version_and_envoy_is_the_one_that_is_tested(name
 
 @every_overlay
 def test_a_pod_is_told_to_stop_only_after_its_callers_have_forgotten_it(name):
-    for owner in own(pods(name)).keys() & {*CONTEXTS, "gateway"}:
+    for owner in own(pods(name)).keys() & {*CONTEXTS, "gateway", "app"}:
         spec = pods(name)[owner]["spec"]
         seconds = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert spec["terminationGracePeriodSeconds"] >= seconds + 20

@@ -5,6 +5,7 @@ import stat
 import jwt
 import pytest
 
+from app.web.settings import Settings as AppSettings
 from deploy.k8s.secrets import manifests, write_env_files
 from deploy.local.credentials import IDENTITIES, load_secrets
 from deploy.local.engines import engines_of
@@ -27,7 +28,10 @@ SETTINGS = {
     "services.executor.worker": [WorkerSettings, QueueSettings],
     "services.results.main": [ResultsSettings],
     "gateway.main": [GatewaySettings],
+    "app.web.main": [AppSettings],
 }
+NAMELESS = {"app"}
+"""It speaks REST like any client, and so has no identity among the services."""
 # What a launcher needs and an image does not: where things lie, and a terminal's kind of log.
 LAUNCHERS = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "LOG_FORMAT", "EXECUTOR_MODELS_DIR"}
 
@@ -63,11 +67,15 @@ def variables(settings):
     }
 
 
+def identity_of(process):
+    return set() if process in NAMELESS else {f"SERVICE_KEY_{process.upper()}"}
+
+
 @every_overlay
 def test_no_process_lacks_a_setting(name, environments):
     for process, (main, given) in environments(name).items():
         needed = {variable for settings in SETTINGS[main["args"][0]] for variable, must in variables(settings) if must}
-        assert needed | {f"SERVICE_KEY_{process.upper()}", "METRICS_LISTEN"} <= given.keys(), process
+        assert needed | identity_of(process) | {"METRICS_LISTEN"} <= given.keys(), process
 
 
 @every_overlay
@@ -75,7 +83,7 @@ def test_no_process_is_given_what_it_does_not_read(name, environments):
     for process, (main, given) in environments(name).items():
         classes = [*SETTINGS[main["args"][0]], ProcessSettings]
         read = {variable for settings in classes for variable, _ in variables(settings)}
-        assert given.keys() <= read | {f"SERVICE_KEY_{process.upper()}"}, process
+        assert given.keys() <= read | identity_of(process), process
 
 
 @every_overlay
@@ -86,7 +94,8 @@ def test_every_setting_is_one_that_its_process_accepts(name, environments, monke
                 patch.setenv(variable, value)
             for settings in [*SETTINGS[main["args"][0]], ProcessSettings]:
                 settings()
-            service_identity(process).token("auth")
+            if process not in NAMELESS:
+                service_identity(process).token("auth")
 
 
 @every_overlay
