@@ -25,6 +25,8 @@ PATIENCE = 180
 """Seconds for one command: an index or a registry that does not answer must not hold up everything else."""
 # kubernetes-validate knows no custom resources: tests/deploy/test_k8s.py lists those that we use.
 WITHOUT_SCHEMA = {"PodMonitor"}
+# Starts when it is imported, so it is asked for its options instead.
+WITH_HELP = {"services.executor.sketch"}
 
 
 class Failed(Exception):
@@ -93,8 +95,9 @@ def check_image(extra: str, folder: Path) -> None:
     }
     for module in started_from(extra):
         is_package = (PROJECT / module.replace(".", "/")).is_dir()
-        importable = f"{module}.__main__" if is_package else module
-        run([python, "-c", f"import {importable}"], cwd=folder, env=environment)
+        script = f"import {module}.__main__" if is_package else f"import {module}"
+        command = ["-m", module, "--help"] if module in WITH_HELP else ["-c", script]
+        run([python, *command], cwd=folder, env=environment)
 
 
 def started_from(extra: str) -> Iterator[str]:
