@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.negotiation import likings
+from gateway.revising import revising
 
 MIN_BYTES = 1400
 """What fits into one packet does not come any sooner."""
@@ -26,21 +27,11 @@ class CompressionMiddleware:
             await self._app(scope, receive, send)
             return
         accepts = "gzip" in likings(Headers(scope=scope).get("accept-encoding", ""))
-        held: Message | None = None
 
-        async def send_compressed(message: Message) -> None:
-            nonlocal held
-            if message["type"] == "http.response.start" and _is_json(message):
-                held = message
-                return
-            if held is not None:
-                start, held = held, None
-                if not message.get("more_body") and len(message.get("body", b"")) >= MIN_BYTES:
-                    start, message = _compressed(start, message, accepts)
-                await send(start)
-            await send(message)
+        def compress(start: Message, body: Message) -> tuple[Message, Message]:
+            return _compressed(start, body, accepts) if len(body.get("body", b"")) >= MIN_BYTES else (start, body)
 
-        await self._app(scope, receive, send_compressed)
+        await self._app(scope, receive, revising(send, _is_json, compress))
 
 
 def _is_json(start: Message) -> bool:

@@ -4,9 +4,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.revising import revising
 
 TAG = re.compile(r'(?:W/)?("[^"]*")')
 
@@ -35,21 +38,9 @@ class ConditionalMiddleware:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/api/"):
             await self._app(scope, receive, send)
             return
-        held: Message | None = None
-
-        async def send_unless_known(message: Message) -> None:
-            nonlocal held
-            if message["type"] == "http.response.start" and _is_json(message):
-                held = message
-                return
-            if held is not None:
-                start, held = held, None
-                if not message.get("more_body"):
-                    start, message = _tagged(start, message, Headers(scope=scope).getlist("if-none-match"))
-                await send(start)
-            await send(message)
-
-        await self._app(scope, receive, send_unless_known)
+        if_none_match = Headers(scope=scope).getlist("if-none-match")
+        tag = partial(_tagged, if_none_match=if_none_match)
+        await self._app(scope, receive, revising(send, _is_json, tag))
 
 
 def _is_json(start: Message) -> bool:
