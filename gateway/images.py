@@ -1,7 +1,7 @@
 """The bytes of pictures: in a size and format that the client can use, whole or in part."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -133,17 +133,30 @@ async def get_image(
         redirect=_may_be_redirected(request) and not download,  # the store does not know the file's name
     )
     call = calls.results.DownloadResult(wanted, timeout=DOWNLOAD_SECONDS, metadata=calls.metadata)
-    parts = aiter(call)
-    picture = (await anext(parts)).picture
-    etag = f'"{picture.sha256}"'
     headers = {
-        "ETag": etag,
         "Accept-Ranges": "bytes",
         "Cache-Control": f"private, max-age={IMAGE_MAX_AGE_SECONDS}, immutable",
-        "Cross-Origin-Resource-Policy": "cross-origin",  # a link may be shown on any page
     }
     if by_accept:
         headers["Vary"] = "Accept"
+    return await relayed(request, call, headers, if_none_match, download=download)
+
+
+async def relayed(
+    request: Request,
+    call: grpc.aio.UnaryStreamCall[Any, Any],
+    headers: dict[str, str],
+    if_none_match: Iterable[str] | None,
+    *,
+    download: bool,
+) -> Response:
+    """What a call answers that tells of a picture first and then sends its bytes in `chunk`; none of them to who has
+    them, who is sent to the store, or asks for HEAD, nor while too many downloads to the client's network are open.
+    """
+    parts = aiter(call)
+    picture = (await anext(parts)).picture
+    headers["ETag"] = etag = f'"{picture.sha256}"'
+    headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # a link may be shown on any page
     if download:
         headers["Content-Disposition"] = attachment(picture.file_name)
     if has(if_none_match or (), etag):
@@ -156,19 +169,6 @@ async def get_image(
         headers["Location"] = picture.redirect_url
         headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary")]), FETCH_SITE])
         return Response(status_code=302, headers=headers)
-    return relayed(request, call, picture, parts, headers)
-
-
-def relayed(
-    request: Request,
-    call: grpc.aio.Call,
-    picture: picture_pb2.Picture,
-    parts: AsyncIterator[Any],
-    headers: dict[str, str],
-) -> Response:
-    """The bytes that follow the picture's description, in the parts' `chunk`; none of them for HEAD, nor while too many
-    downloads to the client's network are open.
-    """
     is_part = picture.length < picture.size_bytes
     if is_part:
         last = picture.offset + picture.length - 1

@@ -15,8 +15,6 @@ from imagegen.results.v1 import share_service_pb2 as shares
 from gateway import share_page
 from gateway.bodies import Int32
 from gateway.clients import CallsDependency
-from gateway.conditional import has
-from gateway.filenames import attachment
 from gateway.images import DOWNLOAD_SECONDS, FORMATS, ImageFormat, relayed
 from gateway.negotiation import picture_types
 from gateway.origins import Origin
@@ -91,23 +89,13 @@ async def image(
         formats=[FORMATS[type_] for type_ in types],
     )
     call = calls.shares.DownloadShare(asked, timeout=DOWNLOAD_SECONDS, metadata=calls.anonymous_metadata)
-    parts = aiter(call)
-    picture = (await anext(parts)).picture
-    etag = f'"{picture.sha256}"'
     headers = {
         **share_page.HEADERS,
         # It may be kept, but not shown without asking whether the link still opens it.
         "Cache-Control": "private, no-cache",
-        "ETag": etag,
         "Vary": "Accept, Cookie",
-        "Cross-Origin-Resource-Policy": "cross-origin",  # a chat may show it on any page
     }
-    if download:
-        headers["Content-Disposition"] = attachment(picture.file_name)
-    if has(if_none_match or (), etag):
-        call.cancel()
-        return Response(status_code=304, headers=headers)
-    return relayed(request, call, picture, parts, headers)
+    return await relayed(request, call, headers, if_none_match, download=download)
 
 
 def _ticket(request: Request) -> str:
