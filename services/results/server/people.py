@@ -8,9 +8,10 @@ from uuid import UUID
 from imagegen.results.v1 import result_pb2, results_service_pb2, results_service_pb2_grpc
 
 from services.results.delivery import Delivery
-from services.results.domain import OwnerId, Result, ResultId, TaskId
+from services.results.domain import Result, ResultId, TaskId
 from services.results.gallery import DEFAULT_PAGE_SIZE, Gallery
 from services.results.links import ImageLink
+from services.results.server.caller import owner
 from services.results.server.messages import (
     filter_from_proto,
     picture_to_proto,
@@ -18,7 +19,6 @@ from services.results.server.messages import (
     result_to_proto,
     wanted_from_proto,
 )
-from services.runtime.calls import person
 from services.runtime.pages import decode_page_token, encode_page_token
 
 
@@ -32,7 +32,7 @@ class ResultsServicer(results_service_pb2_grpc.ResultsServiceServicer):
     def GetResult(
         self, request: results_service_pb2.GetResultRequest, context: Any
     ) -> results_service_pb2.GetResultResponse:
-        result = self._gallery.get_result(_owner(), ResultId(UUID(request.result_id)))
+        result = self._gallery.get_result(owner(), ResultId(UUID(request.result_id)))
         return results_service_pb2.GetResultResponse(result=self._shown(result))
 
     def ListResults(
@@ -40,18 +40,18 @@ class ResultsServicer(results_service_pb2_grpc.ResultsServiceServicer):
     ) -> results_service_pb2.ListResultsResponse:
         if request.result_ids:
             result_ids = [ResultId(UUID(result_id)) for result_id in request.result_ids]
-            found = self._gallery.list_some(_owner(), result_ids)
+            found = self._gallery.list_some(owner(), result_ids)
             return results_service_pb2.ListResultsResponse(results=[self._shown(result) for result in found])
         if request.task_ids:
             task_ids = [TaskId(UUID(task_id)) for task_id in request.task_ids]
-            found = self._gallery.list_of_tasks(_owner(), task_ids)
+            found = self._gallery.list_of_tasks(owner(), task_ids)
             return results_service_pb2.ListResultsResponse(
                 results=[self._shown(result, painted_from=False) for result in found]
             )
         filters = _filters(request)
         before = decode_page_token(request.page_token, filters)
         found, more = self._gallery.page(
-            _owner(), filter_from_proto(request), before=before, limit=request.page_size or DEFAULT_PAGE_SIZE
+            owner(), filter_from_proto(request), before=before, limit=request.page_size or DEFAULT_PAGE_SIZE
         )
         return results_service_pb2.ListResultsResponse(
             results=[self._shown(result) for result in found],
@@ -61,26 +61,26 @@ class ResultsServicer(results_service_pb2_grpc.ResultsServiceServicer):
     def GetRecipe(
         self, request: results_service_pb2.GetRecipeRequest, context: Any
     ) -> results_service_pb2.GetRecipeResponse:
-        result = self._gallery.get_painted(_owner(), ResultId(UUID(request.result_id)))
+        result = self._gallery.get_painted(owner(), ResultId(UUID(request.result_id)))
         return results_service_pb2.GetRecipeResponse(recipe=recipe_to_proto(result.recipe), index=result.index)
 
     def SetFavorite(
         self, request: results_service_pb2.SetFavoriteRequest, context: Any
     ) -> results_service_pb2.SetFavoriteResponse:
-        self._gallery.set_favorite(_owner(), ResultId(UUID(request.result_id)), favorite=request.favorite)
+        self._gallery.set_favorite(owner(), ResultId(UUID(request.result_id)), favorite=request.favorite)
         return results_service_pb2.SetFavoriteResponse()
 
     def DeleteResult(
         self, request: results_service_pb2.DeleteResultRequest, context: Any
     ) -> results_service_pb2.DeleteResultResponse:
-        self._gallery.delete_result(_owner(), ResultId(UUID(request.result_id)))
+        self._gallery.delete_result(owner(), ResultId(UUID(request.result_id)))
         return results_service_pb2.DeleteResultResponse()
 
     def BatchDeleteResults(
         self, request: results_service_pb2.BatchDeleteResultsRequest, context: Any
     ) -> results_service_pb2.BatchDeleteResultsResponse:
         result_ids = [ResultId(UUID(result_id)) for result_id in request.result_ids]
-        deleted = self._gallery.delete_results(_owner(), result_ids)
+        deleted = self._gallery.delete_results(owner(), result_ids)
         response = results_service_pb2.BatchDeleteResultsResponse
         return response(
             outcomes=[
@@ -101,7 +101,7 @@ class ResultsServicer(results_service_pb2_grpc.ResultsServiceServicer):
     def _readable(self, request: results_service_pb2.DownloadResultRequest) -> Result:
         result_id = ResultId(UUID(request.result_id))
         if not request.HasField("link"):
-            return self._delivery.owned(_owner(), result_id)
+            return self._delivery.owned(owner(), result_id)
         link = ImageLink(request.link.expires, request.link.signature)
         return self._delivery.linked(result_id, link)
 
@@ -116,7 +116,3 @@ def _filters(request: results_service_pb2.ListResultsRequest) -> bytes:
     for field in ("page_size", "page_token"):
         filters.ClearField(field)
     return filters.SerializeToString(deterministic=True)
-
-
-def _owner() -> OwnerId:
-    return OwnerId(person().user_id)

@@ -7,10 +7,11 @@ from uuid import UUID
 from imagegen.results.v1 import share_pb2, share_service_pb2, share_service_pb2_grpc
 
 from services.results.delivery import Wanted
-from services.results.domain import OwnerId, Result, ResultId, Share, ShareId
+from services.results.domain import Result, ResultId, Share, ShareId
+from services.results.server.caller import owner
 from services.results.server.messages import formats_from_proto, picture_to_proto
 from services.results.shares import Changes, Shares
-from services.runtime.calls import client_address, person
+from services.runtime.calls import client_address
 from services.runtime.pages import decode_page_token, encode_page_token
 from services.runtime.protos import to_timestamp
 
@@ -25,7 +26,7 @@ class ShareServicer(share_service_pb2_grpc.ShareServiceServicer):
         self, request: share_service_pb2.CreateShareRequest, context: Any
     ) -> share_service_pb2.CreateShareResponse:
         share, token = self._shares.create(
-            _owner(),
+            owner(),
             ResultId(UUID(request.result_id)),
             request.request_id,
             lifetime=request.expires_in.ToTimedelta() if request.HasField("expires_in") else None,
@@ -40,7 +41,7 @@ class ShareServicer(share_service_pb2_grpc.ShareServiceServicer):
     ) -> share_service_pb2.ListSharesResponse:
         before = decode_page_token(request.page_token)
         result_id = ResultId(UUID(request.result_id)) if request.result_id else None
-        found, more = self._shares.list_of(_owner(), result_id, before=before, limit=request.page_size)
+        found, more = self._shares.list_of(owner(), result_id, before=before, limit=request.page_size)
         return share_service_pb2.ListSharesResponse(
             shares=map(_to_proto, found), next_page_token=encode_page_token(found[-1].id) if more else ""
         )
@@ -57,13 +58,13 @@ class ShareServicer(share_service_pb2_grpc.ShareServiceServicer):
             changes["hide_prompt"] = request.hide_prompt
         if request.HasField("allow_download"):
             changes["allow_download"] = request.allow_download
-        share = self._shares.update(_owner(), ShareId(UUID(request.share_id)), **changes)
+        share = self._shares.update(owner(), ShareId(UUID(request.share_id)), **changes)
         return share_service_pb2.UpdateShareResponse(share=_to_proto(share))
 
     def RevokeShare(
         self, request: share_service_pb2.RevokeShareRequest, context: Any
     ) -> share_service_pb2.RevokeShareResponse:
-        self._shares.revoke(_owner(), ShareId(UUID(request.share_id)))
+        self._shares.revoke(owner(), ShareId(UUID(request.share_id)))
         return share_service_pb2.RevokeShareResponse()
 
     def OpenShare(
@@ -88,10 +89,6 @@ class ShareServicer(share_service_pb2_grpc.ShareServiceServicer):
         yield share_service_pb2.DownloadShareResponse(picture=picture_to_proto(sent))
         async for chunk in chunks:
             yield share_service_pb2.DownloadShareResponse(chunk=chunk)
-
-
-def _owner() -> OwnerId:
-    return OwnerId(person().user_id)
 
 
 def _to_proto(share: Share) -> share_pb2.Share:

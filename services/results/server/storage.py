@@ -11,8 +11,8 @@ from imagegen.results.v1 import (
 )
 
 from services.results.domain import OwnerId
+from services.results.server.caller import owner
 from services.results.storage import Storage
-from services.runtime.calls import person
 
 
 class StorageServicer(storage_service_pb2_grpc.StorageServiceServicer):
@@ -24,7 +24,7 @@ class StorageServicer(storage_service_pb2_grpc.StorageServiceServicer):
     def GetStorage(
         self, request: storage_service_pb2.GetStorageRequest, context: Any
     ) -> storage_service_pb2.GetStorageResponse:
-        standing = self._storage.standing(OwnerId(person().user_id))
+        standing = self._storage.standing(owner())
         return storage_service_pb2.GetStorageResponse(
             used_bytes=standing.usage.used_bytes,
             pictures=standing.usage.pictures,
