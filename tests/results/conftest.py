@@ -179,3 +179,10 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
         if detail.Unpack(bad):
             fields = tuple(violation.field for violation in bad.field_violations)
     return Refusal(error.code().name, reason, fields)
+
+
+@pytest.fixture
+def sharer(world):
+    from tests.results.sharing import Sharer  # which needs the world above
+
+    return Sharer(world)

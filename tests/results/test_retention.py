@@ -19,10 +19,10 @@ from services.results.store import lock_task, remember_erased
 from services.runtime.protos import from_timestamp
 from tests.results.conftest import Refusal, World, refusal
 from tests.results.pictures import a_png
+from tests.results.sharing import HOUR, Sharer, opened
 from tests.results.test_erasing import another
 from tests.results.test_gallery import marks
 from tests.results.test_races import ROUNDS, at_once
-from tests.results.test_shares import HOUR, Sharer, opened
 from tests.results.test_storage import Installation, installation, kept_up, summed_up
 
 DISCARDED = Refusal("FAILED_PRECONDITION", "RESULT_DISCARDED")

@@ -1,92 +1,40 @@
-"""Share links: what opens them, what ends them, and what is kept of them."""
+"""Share links: what they show, to whom, and when they end."""
 
 import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
 import pytest
-import sqlalchemy as sa
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
-from imagegen.results.v1 import picture_pb2, result_pb2, share_pb2
-from imagegen.results.v1 import share_service_pb2 as shares
+from imagegen.results.v1 import picture_pb2, share_pb2
 from imagegen.results.v1.share_service_pb2_grpc import ShareServiceStub
 from PIL import Image
 
 from services.results.blobs import Blobs
-from services.results.domain import MOST_ATTEMPTS, MOST_SHARES, TICKET_LIFETIME, OwnerId, ResultId, Share, ShareId
-from services.results.links import ImageLinks
+from services.results.domain import OwnerId
 from services.results.server import results_server
-from tests.identities import as_person, verifier
-from tests.results.conftest import Refusal, World, refusal
+from tests.identities import verifier
+from tests.results.conftest import Refusal, World
 from tests.results.pictures import a_png
+from tests.results.sharing import (
+    ENDED,
+    HOUR,
+    LOCKED,
+    NOT_FOUND,
+    RESULT_NOT_FOUND,
+    THEY_EXPIRE,
+    WRONG,
+    Sharer,
+    downloaded,
+    opened,
+    unlocked,
+)
 from tests.results.test_erasing import another, refused, tables
-from tests.results.test_races import at_once
 from tests.serving import running
-
-RESULT_NOT_FOUND = Refusal("NOT_FOUND", "RESULT_NOT_FOUND")
-NOT_FOUND = Refusal("NOT_FOUND", "SHARE_NOT_FOUND")
-ENDED = Refusal("FAILED_PRECONDITION", "SHARE_ENDED")
-LOCKED = Refusal("UNAUTHENTICATED", "SHARE_LOCKED")
-WRONG = Refusal("UNAUTHENTICATED", "SHARE_PASSWORD_WRONG")
-TOO_MANY_ATTEMPTS = Refusal("RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS")
-TOO_MANY_SHARES = Refusal("RESOURCE_EXHAUSTED", "TOO_MANY_SHARES")
-REUSED = Refusal("INVALID_ARGUMENT", "REQUEST_ID_REUSED")
-HOUR = Duration(seconds=3600)
-THEY_EXPIRE = "UPDATE shares SET expires_at = now()"
-
-
-class Sharer:
-    """The owner of one picture, who shares it."""
-
-    def __init__(self, world: World, png: bytes | None = None, **recipe: object) -> None:
-        self.world = world
-        self.id = uuid4()
-        self.picture: result_pb2.Result = world.store(png, owner=self.id, **recipe)
-
-    def create(self, **terms: Any) -> shares.CreateShareResponse:
-        request = shares.CreateShareRequest(**{"result_id": self.picture.id} | terms)
-        return self.world.shares.CreateShare(request, metadata=as_person(self.id))
-
-    def update(self, share: share_pb2.Share, **changes: Any) -> share_pb2.Share:
-        request = shares.UpdateShareRequest(share_id=share.id, **changes)
-        return self.world.shares.UpdateShare(request, metadata=as_person(self.id)).share
-
-    def revoke(self, share: share_pb2.Share) -> None:
-        self.world.shares.RevokeShare(shares.RevokeShareRequest(share_id=share.id), metadata=as_person(self.id))
-
-    def listed(self, **fields: Any) -> shares.ListSharesResponse:
-        request = shares.ListSharesRequest(**{"result_id": self.picture.id} | fields)
-        return self.world.shares.ListShares(request, metadata=as_person(self.id))
-
-
-@pytest.fixture
-def sharer(world) -> Sharer:
-    return Sharer(world)
-
-
-def opened(world: World, token: str, ticket: str = "") -> share_pb2.SharedPicture:
-    return world.shares.OpenShare(shares.OpenShareRequest(token=token, ticket=ticket)).picture
-
-
-def unlocked(world: World, token: str, password: str, address: str = "192.0.2.1") -> str:
-    request = shares.UnlockShareRequest(token=token, password=password)
-    return world.shares.UnlockShare(request, metadata=(("x-forwarded-for", address),)).ticket
-
-
-def downloaded(world: World, token: str, ticket: str = "", **wanted: Any) -> tuple[picture_pb2.Picture, bytes]:
-    """What was said of the picture, and its bytes."""
-    request = shares.DownloadShareRequest(token=token, ticket=ticket, **wanted)
-    first, *others = world.shares.DownloadShare(request, timeout=30)
-    return first.picture, b"".join(message.chunk for message in others)
 
 
 def test_a_link_shows_anybody_the_picture_and_nothing_of_its_owner(world):
@@ -257,310 +205,3 @@ def test_what_one_replica_has_changed_is_so_on_every_other_at_once(world, sharer
         sharer.revoke(made.share)
         assert refused(opened, there, made.token) == ENDED
         assert refused(downloaded, there, made.token) == ENDED
-
-
-def test_a_locked_link_opens_with_the_ticket_of_its_password_alone(world, sharer):
-    made, other = sharer.create(password="fox"), sharer.create(password="fox")
-    assert made.share.has_password
-
-    ticket = unlocked(world, made.token, "fox")
-
-    for bad in ("", "1.x", ticket[:-1], ticket + "=", "9" + ticket, unlocked(world, other.token, "fox")):
-        assert refused(opened, world, made.token, bad) == LOCKED
-        assert refused(downloaded, world, made.token, bad) == LOCKED
-    assert opened(world, made.token, ticket)
-    assert downloaded(world, made.token, ticket)[1]
-
-
-@pytest.mark.parametrize("password", ["", "Fox", "fox ", "f", "x" * 4096, "\0", "fox\0"])
-def test_a_wrong_password_gives_no_ticket(world, sharer, password):
-    token = sharer.create(password="fox").token
-
-    assert refused(unlocked, world, token, password) == WRONG
-
-
-def test_a_password_is_one_however_its_letters_are_composed(world, sharer):
-    token = sharer.create(password="caf\u00e9 密码").token
-
-    assert unlocked(world, token, "cafe\u0301 密码")
-
-
-def test_a_new_password_ends_the_tickets_of_the_old_one(world, sharer):
-    made = sharer.create(password="fox")
-    ticket = unlocked(world, made.token, "fox")
-
-    sharer.update(made.share, hide_prompt=True)
-    assert opened(world, made.token, ticket)
-    sharer.update(made.share, password="fox")
-
-    assert refused(opened, world, made.token, ticket) == LOCKED
-
-
-def test_a_link_without_a_password_unlocks_for_whoever_comes_too_late(world, sharer):
-    made = sharer.create(password="fox")
-    sharer.update(made.share, no_password=True)
-
-    ticket = unlocked(world, made.token, "whatever")
-
-    sharer.update(made.share, password="hare")
-    assert refused(opened, world, made.token, ticket) == LOCKED
-
-
-def test_a_ticket_ends_after_an_hour():
-    now = datetime(2026, 11, 28, 12, tzinfo=UTC)
-    share = Share(
-        id=ShareId(uuid4()),
-        owner_id=OwnerId(uuid4()),
-        result_id=ResultId(uuid4()),
-        token_hash=b"",
-        password_hash="$argon2id$",
-        hide_prompt=False,
-        allow_download=False,
-        request_id=None,
-        request_hash=b"",
-        created_at=now,
-        expires_at=None,
-    )
-    tickets = ImageLinks(bytes(range(32))).tickets
-
-    ticket, expires_at = tickets.issue(share, now)
-
-    assert expires_at == now + TICKET_LIFETIME
-    assert tickets.is_good(share, ticket, expires_at - timedelta(microseconds=1))
-    assert not tickets.is_good(share, ticket, expires_at)
-    assert not ImageLinks(bytes(32)).tickets.is_good(share, ticket, now)
-
-
-def test_guesses_from_one_network_are_stopped_and_told_for_how_long(world, sharer):
-    token, other = sharer.create(password="fox").token, sharer.create(password="fox").token
-    for number in range(MOST_ATTEMPTS):
-        assert refused(unlocked, world, token, "guess", f"2001:db8::{number:x}") == WRONG
-
-    with pytest.raises(grpc.RpcError) as caught:
-        unlocked(world, token, "fox", "2001:db8::ffff")
-
-    assert refusal(caught) == TOO_MANY_ATTEMPTS
-    retry = error_details_pb2.RetryInfo()
-    assert any(detail.Unpack(retry) for detail in rpc_status.from_call(caught.value).details)
-    assert 0 < retry.retry_delay.seconds <= 900
-    assert unlocked(world, token, "fox", "2001:db8:1::1"), "from elsewhere"
-    assert unlocked(world, other, "fox", "2001:db8::1"), "for another link"
-    world.sql("UPDATE share_attempts SET until = now()")
-    assert unlocked(world, token, "fox", "2001:db8::1"), "when the time is over"
-
-
-def test_the_right_password_does_not_count_as_an_attempt(world, sharer):
-    token = sharer.create(password="fox").token
-
-    for _ in range(MOST_ATTEMPTS + 1):
-        assert unlocked(world, token, "fox")
-
-
-def test_guesses_at_once_do_not_slip_through(world, sharer):
-    token = sharer.create(password="fox").token
-
-    answers = at_once([partial(unlocked, world, token, "guess")] * (2 * MOST_ATTEMPTS))
-
-    assert sorted(answers) == ["RESOURCE_EXHAUSTED"] * MOST_ATTEMPTS + ["UNAUTHENTICATED"] * MOST_ATTEMPTS
-
-
-def test_attempts_that_are_over_do_not_stay(world, sharer):
-    token = sharer.create(password="fox").token
-    for number in range(3):
-        assert refused(unlocked, world, token, "guess", f"192.0.2.{number}") == WRONG
-    world.sql("UPDATE share_attempts SET until = now()")
-
-    assert refused(unlocked, world, token, "guess", "192.0.2.9") == WRONG
-
-    assert len(world.rows("share_attempts")) == 1
-
-
-TERMS = {"expires_in": HOUR, "password": "fox", "hide_prompt": True, "allow_download": True}
-
-
-def test_a_repeated_request_makes_one_link_and_shows_its_token_once(world, sharer):
-    first = sharer.create(request_id="once", **TERMS)
-    repeat = sharer.create(request_id="once", **TERMS)
-
-    assert (first.replayed, repeat.replayed, repeat.token) == (False, True, "")
-    assert repeat.share == first.share
-    assert len(world.rows("shares")) == 1
-
-
-def test_a_repeat_is_known_again_after_the_link_was_changed(sharer):
-    first = sharer.create(request_id="once", **TERMS)
-    changed = sharer.update(first.share, never_expires=True, hide_prompt=False)
-    sharer.revoke(first.share)
-
-    repeat = sharer.create(request_id="once", **TERMS)
-
-    assert repeat.share.revoke_time
-    assert repeat.share.hide_prompt == changed.hide_prompt
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"expires_in": Duration(seconds=3601)},
-        {"expires_in": None},
-        {"password": "hare"},
-        {"password": None},
-        {"hide_prompt": False},
-        {"allow_download": False},
-    ],
-)
-def test_another_request_under_the_same_id_is_refused(sharer, other):
-    sharer.create(request_id="once", **TERMS)
-
-    assert refused(sharer.create, request_id="once", **TERMS | other) == REUSED
-
-
-def test_the_same_request_id_of_another_picture_is_refused_and_of_another_owner_is_not(world, sharer):
-    sharer.create(request_id="once")
-    second = world.store(owner=sharer.id)
-
-    assert refused(sharer.create, request_id="once", result_id=second.id) == REUSED
-    assert not Sharer(world).create(request_id="once").replayed
-
-
-def test_requests_at_once_make_one_link(world, sharer):
-    answers = at_once([partial(sharer.create, request_id="once", password="fox")] * 8)
-
-    assert len({answer.share.id for answer in answers}) == 1
-    assert len([answer for answer in answers if answer.token]) == 1
-
-
-def test_a_picture_has_no_more_open_links_than_it_may(world, sharer):
-    sharer.create()
-    copies = (
-        "INSERT INTO shares SELECT (r).* FROM (SELECT jsonb_populate_record(shares, jsonb_build_object("
-        "'id', uuidv7(), 'token_hash', '\\x' || encode(sha256(n::text::bytea), 'hex'))) AS r"
-        f" FROM shares, generate_series(1, {MOST_SHARES - 3}) AS n)"
-    )
-    world.sql(copies)
-
-    answers = at_once([sharer.create] * 4)
-
-    assert sorted(map(str, (isinstance(answer, str) for answer in answers))) == ["False", "False", "True", "True"]
-    assert refused(sharer.create) == TOO_MANY_SHARES
-    assert Sharer(world).create().token, "of another picture"
-    ended, expired = sharer.listed(page_size=2).shares
-    sharer.revoke(ended)
-    made = sharer.create()
-    world.sql(f"UPDATE shares SET expires_at = now() WHERE id = '{expired.id}'")
-    sharer.create()
-    assert refused(sharer.update, expired, never_expires=True) == TOO_MANY_SHARES
-    assert sharer.update(made.share, hide_prompt=True)
-
-
-def test_an_owner_sees_all_links_of_a_picture_newest_first_and_no_token(world, sharer):
-    made = [sharer.create(password="fox", expires_in=HOUR) for _ in range(3)]
-    sharer.revoke(made[0].share)
-    second = world.store(owner=sharer.id)
-    sharer.create(result_id=second.id)
-
-    page = sharer.listed(page_size=2)
-    rest = sharer.listed(page_size=2, page_token=page.next_page_token)
-
-    assert [share.id for share in (*page.shares, *rest.shares)] == [one.share.id for one in reversed(made)]
-    assert rest.next_page_token == ""
-    assert rest.shares[0].HasField("revoke_time")
-    assert not [one for one in made if one.token in str(page)]
-    assert refused(sharer.listed, page_token="nonsense") == Refusal(
-        "INVALID_ARGUMENT", "INVALID_CURSOR", ("page_token",)
-    )
-
-
-def test_an_owner_sees_the_links_of_all_pictures_those_of_deleted_ones_too(world, sharer):
-    first = sharer.create()
-    second = sharer.create(result_id=world.store(owner=sharer.id).id)
-    Sharer(world).create()
-    world.delete(sharer.id, sharer.picture.id)
-
-    listed = sharer.listed(result_id="").shares
-
-    assert [(share.id, share.result_id) for share in listed] == [
-        (second.share.id, second.share.result_id),
-        (first.share.id, ""),
-    ]
-    assert refused(sharer.listed) == RESULT_NOT_FOUND
-
-
-def test_what_is_left_out_of_a_change_stays(sharer):
-    made = sharer.create(**TERMS).share
-
-    assert sharer.update(made) == made
-    assert sharer.update(made, allow_download=False) == share_pb2.Share(
-        id=made.id,
-        result_id=made.result_id,
-        has_password=True,
-        hide_prompt=True,
-        create_time=made.create_time,
-        expire_time=made.expire_time,
-    )
-    assert not sharer.update(made, no_password=True).has_password
-
-
-def test_somebody_elses_picture_and_link_are_not_found(world, sharer):
-    made = sharer.create()
-    other = Sharer(world)
-
-    assert refused(other.create, result_id=sharer.picture.id) == RESULT_NOT_FOUND
-    other.picture = sharer.picture
-    assert refused(other.listed) == RESULT_NOT_FOUND
-    assert refused(other.update, made.share, hide_prompt=True) == NOT_FOUND
-    assert refused(other.revoke, made.share) == NOT_FOUND
-    assert opened(world, made.token)
-    assert sharer.listed().shares == [made.share]
-
-
-@pytest.mark.parametrize(
-    ("terms", "field"),
-    [
-        ({"expires_in": Duration()}, "expires_in"),
-        ({"expires_in": Duration(seconds=-1)}, "expires_in"),
-        ({"expires_in": Duration(seconds=5 * 365 * 86_400 + 1)}, "expires_in"),
-        ({"password": ""}, "password"),
-        ({"password": "x" * 129}, "password"),
-        ({"request_id": "x" * 129}, "request_id"),
-        ({"request_id": "\0"}, "request_id"),
-        ({"result_id": "nonsense"}, "result_id"),
-    ],
-)
-def test_terms_that_cannot_be_are_named(world, sharer, terms, field):
-    assert refused(sharer.create, **terms) == Refusal("INVALID_ARGUMENT", "INVALID_FIELD", (field,))
-    assert world.rows("shares") == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"expires_in": Duration()}, "expires_in"),
-        ({"never_expires": False}, "never_expires"),
-        ({"password": ""}, "password"),
-        ({"no_password": False}, "no_password"),
-    ],
-)
-def test_changes_that_cannot_be_are_named_and_change_nothing(sharer, changes, field):
-    made = sharer.create(**TERMS).share
-
-    assert refused(sharer.update, made, **changes) == Refusal("INVALID_ARGUMENT", "INVALID_FIELD", (field,))
-    assert sharer.listed().shares == [made]
-
-
-def test_a_link_that_is_made_while_its_picture_is_deleted_does_not_stay_open(world):
-    for _ in range(5):
-        sharer = Sharer(world)
-        made, deleted = at_once([sharer.create, partial(world.delete, sharer.id, sharer.picture.id)])
-
-        assert deleted is None
-        if made != "NOT_FOUND":
-            assert refused(opened, world, made.token) == ENDED
-
-
-def test_the_database_itself_refuses_a_link_that_cannot_be(world, sharer):
-    sharer.create(password="fox")
-
-    for broken in ("token_hash = 'short'", "request_hash = 'short'", "password_hash = 'fox'", "result_id = uuidv7()"):
-        with pytest.raises(sa.exc.IntegrityError):
-            world.sql(f"UPDATE shares SET {broken}")
