@@ -1,31 +1,14 @@
 """What a person does with the client, in a real browser, on a phone and on a desktop, in both languages."""
 
 import re
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.app.browser import DESKTOP, PHONE, Screen, screen
+from tests.app.stories.browser import DESKTOP, PHONE, screen
+from tests.app.stories.people import PASSWORD, register
 from tests.deploy.waiting import wait_until
 from texts import WORDS
-
-PASSWORD = "correct horse battery"
-
-
-def register(shown: Screen, say) -> str:
-    name = f"user-{uuid4().hex[:12]}"
-    shown.open()
-    shown.press(say.to_register)
-    shown.sees(say.create_account)
-    shown.sees(say.to_sign_in)
-    shown.type(say.username, name)
-    shown.type(say.email, f"{name}@example.com")
-    shown.type(say.password, PASSWORD)
-    shown.press(say.create_account)
-    shown.sees(say.generate)
-    return name
-
 
 PLACES = {
     "on a phone, in Chinese": ("zh", {"viewport": PHONE, "locale": "zh-CN"}, "tab", "雨后的江南古镇，水墨画"),

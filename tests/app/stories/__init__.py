@@ -1,0 +1,1 @@
+"""What people do with the client, in a real browser."""
