@@ -127,13 +127,13 @@ def test_a_task_is_followed_to_its_picture(installation):
             assert any(isinstance(event, Progressed) for event in events)
             assert any(isinstance(event, Previewed) and event.image for event in events)
             (result,) = last.task.results
-            assert (await client.result(result.id)).image_url.startswith(installation.url)
+            assert (await client.pictures.get(result.id)).image_url.startswith(installation.url)
             history = await client.history("completed")
             assert [each.id for each in history.tasks] == [task.id]
             assert history.next_cursor is None
-            await client.delete_result(result.id)
+            await client.pictures.delete(result.id)
             with pytest.raises(Problem) as refusal:
-                await client.result(result.id)
+                await client.pictures.get(result.id)
             assert refusal.value.code == "result_not_found"
 
     run(story)

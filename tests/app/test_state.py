@@ -84,7 +84,7 @@ def test_what_is_unfinished_is_taken_up_by_the_next_visit_and_ends_in_the_galler
             await tasks.load()
             assert [followed.task.id for followed in tasks.followed] == [task.id]
             await completed.wait()
-            assert [picture.task.id for picture in gallery.pictures] == [task.id]
+            assert [picture.task_id for picture in gallery.pictures] == [task.id]
 
     run(story)
 
@@ -98,7 +98,7 @@ def test_a_link_reaches_a_picture_that_is_on_no_page_yet(installation):
             (result,) = (await client.task(task.id)).results
             gallery = Gallery(client)
             await gallery.reach(result.id)
-            assert gallery.find(result.id).task.id == task.id
+            assert gallery.find(result.id).task_id == task.id
             nobody = "01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21"
             await gallery.reach(nobody)
             assert gallery.missing == nobody

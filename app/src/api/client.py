@@ -6,7 +6,8 @@ from dataclasses import asdict
 from api.connection import Connection
 from api.decoding import decode
 from api.events import Event, follow
-from api.resources import History, Model, Recipe, Result, Suggestion, Task, Tokens, User
+from api.pictures import Pictures
+from api.resources import History, Model, Recipe, Suggestion, Task, Tokens, User
 
 AUTH = "/api/v1/auth"
 GENERATION = "/api/v1/generation"
@@ -18,6 +19,7 @@ class Client:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.pictures = Pictures(connection)
 
     async def register(self, username: str, email: str, password: str) -> User:
         """Creates an account; it does not sign in."""
@@ -70,14 +72,3 @@ class Client:
         if cursor:
             query["cursor"] = cursor
         return decode(History, await self.connection.call("GET", f"{GENERATION}/history", query=query))
-
-    async def result(self, result_id: str) -> Result:
-        """A picture with a fresh link."""
-        return decode(Result, await self.connection.call("GET", f"/api/v1/results/{result_id}"))
-
-    async def picture(self, result_id: str) -> bytes:
-        """The picture's bytes."""
-        return await self.connection.download(f"/api/v1/results/{result_id}/image")
-
-    async def delete_result(self, result_id: str) -> None:
-        await self.connection.call("DELETE", f"/api/v1/results/{result_id}")

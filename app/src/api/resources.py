@@ -125,11 +125,24 @@ class Result:
     index: int
     image_url: str
     thumbnail_url: str
+    thumb_hash: str | None
+    """A blur to be shown until the picture is there, in base64."""
     width: int
     height: int
     size_bytes: int
     media_type: str
     created_at: datetime
+    expires_at: datetime | None
+    """When it is deleted, unless it is a favorite or shared by then; None if it stays."""
+
+
+@dataclass(frozen=True)
+class Picture(Result):
+    """A result in the gallery. What nobody noted of an old one is None."""
+
+    model: str | None
+    prompt: str | None
+    favorite: bool
 
 
 @dataclass(frozen=True)
@@ -160,6 +173,28 @@ class Task:
     @property
     def has_ended(self) -> bool:
         return self.status in ("completed", "failed", "canceled")
+
+    @property
+    def recipe(self) -> Recipe:
+        """What makes it again."""
+        return Recipe(
+            prompt=self.prompt,
+            model=self.model,
+            negative_prompt=self.negative_prompt,
+            width=self.width,
+            height=self.height,
+            steps=self.steps,
+            cfg=self.cfg,
+            seed=self.seed,
+            count=self.count,
+        )
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Its results as they come to the gallery."""
+        return [
+            Picture(**vars(result), model=self.model, prompt=self.prompt, favorite=False) for result in self.results
+        ]
 
 
 @dataclass(frozen=True)

@@ -133,13 +133,13 @@ class Draft(ft.Observable):
         if self.seed_is_locked and self.seed is None:
             self.roll()
 
-    def use(self, task: Task) -> None:
-        """Fills in what a task was made of, to be changed and asked for again."""
-        self.prompt, self.negative_prompt = task.prompt, task.negative_prompt
-        self.model_name, self.count = task.model, task.count
-        self.steps, self.cfg = task.steps, task.cfg
-        self.shape, self.width, self.height = None, task.width, task.height
-        self.seed, self.seed_is_locked = task.seed, True
+    def use(self, recipe: Recipe) -> None:
+        """Fills in what a picture was made of, to be changed and asked for again."""
+        self.prompt, self.negative_prompt = recipe.prompt, recipe.negative_prompt or ""
+        self.model_name, self.count = recipe.model, recipe.count or 1
+        self.steps, self.cfg = recipe.steps, recipe.cfg
+        self.shape, self.width, self.height = None, recipe.width, recipe.height
+        self.seed, self.seed_is_locked = recipe.seed, True
         self.generation += 1
 
     def forget(self) -> None:

@@ -1,24 +1,16 @@
 """The pictures that a person has, newest first, page by page."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import flet as ft
 
 from api.client import Client
 from api.problems import ApiError, Problem
-from api.resources import Result, Task
+from api.resources import Picture, Task
 from state.complaints import Complaint
 
 MOST = 480
 """A grid of a thousand tiles takes 67 ms to render, of 24 it takes 5."""
-
-
-class Picture(NamedTuple):
-    """One of a task's results."""
-
-    task: Task
-    result: Result
 
 
 @dataclass(eq=False)
@@ -50,14 +42,13 @@ class Gallery(ft.Observable):
         self.is_loading, self.complaint = True, None
         is_first = self.cursor is None
         try:
-            page = await self.client.history("completed", cursor=self.cursor)
+            page = await self.client.pictures.page(self.cursor)
         except ApiError as error:
             self.complaint = Complaint.about(error)
         else:
             known = [] if is_first else list(self.pictures)
-            seen = {picture.result.id for picture in known}
-            new = [picture for task in page.tasks for picture in pictures_of(task) if picture.result.id not in seen]
-            self.pictures = known + new
+            seen = {picture.id for picture in known}
+            self.pictures = known + [picture for picture in page.results if picture.id not in seen]
             self.cursor = page.next_cursor
             self.is_complete = page.next_cursor is None or len(self.pictures) >= MOST
         finally:
@@ -65,14 +56,14 @@ class Gallery(ft.Observable):
 
     def add(self, task: Task) -> None:
         """One that has just been completed."""
-        known = {picture.result.id for picture in self.pictures}
-        self.pictures = [picture for picture in pictures_of(task) if picture.result.id not in known] + self.pictures
+        known = {picture.id for picture in self.pictures}
+        self.pictures = [picture for picture in task.pictures if picture.id not in known] + self.pictures
 
     async def delete(self, result_id: str) -> bool:
         """For good. Says whether it is gone."""
         self.complaint = None
         try:
-            await self.client.delete_result(result_id)
+            await self.client.pictures.delete(result_id)
         except Problem as problem:
             if problem.code != "result_not_found":
                 self.complaint = Complaint.about(problem)
@@ -80,7 +71,7 @@ class Gallery(ft.Observable):
         except ApiError as error:
             self.complaint = Complaint.about(error)
             return False
-        self.pictures = [picture for picture in self.pictures if picture.result.id != result_id]
+        self.pictures = [picture for picture in self.pictures if picture.id != result_id]
         self.linked = None
         return True
 
@@ -90,18 +81,17 @@ class Gallery(ft.Observable):
         if self.find(result_id) is not None:
             return
         try:
-            result = await self.client.result(result_id)
-            self.linked = Picture(await self.client.task(result.task_id), result)
+            self.linked = await self.client.pictures.get(result_id)
         except ApiError:
             self.missing = result_id
 
     def find(self, result_id: str) -> Picture | None:
         known = [*self.pictures, *([self.linked] if self.linked else [])]
-        return next((picture for picture in known if picture.result.id == result_id), None)
+        return next((picture for picture in known if picture.id == result_id), None)
 
     def neighbour(self, result_id: str, step: int) -> Picture | None:
         """The picture that many places after it."""
-        ids = [picture.result.id for picture in self.pictures]
+        ids = [picture.id for picture in self.pictures]
         if result_id not in ids:
             return None
         place = ids.index(result_id) + step
@@ -110,7 +100,3 @@ class Gallery(ft.Observable):
     def forget(self) -> None:
         self.pictures, self.cursor, self.is_complete, self.complaint = [], None, False, None
         self.linked, self.missing = None, ""
-
-
-def pictures_of(task: Task) -> list[Picture]:
-    return [Picture(task, result) for result in task.results]

@@ -8,7 +8,7 @@ import flet as ft
 
 from api.client import Client
 from api.problems import ApiError
-from api.resources import Result, Task
+from api.resources import Picture, Task
 from state.account import Account
 from state.catalogue import Catalogue
 from state.draft import Draft, Suggestions
@@ -89,13 +89,13 @@ class Session:
         """The browser has gone for good."""
         self._forget()
 
-    async def download(self, result: Result) -> bool:
+    async def download(self, picture: Picture) -> bool:
         """Saves the picture where the person's downloads go. Says whether it could be fetched."""
         try:
-            content = await self.client.picture(result.id)
+            content = await self.client.pictures.fetch(picture.id)
         except ApiError:
             return False
-        await self.save_file(f"{result.id}.{result.media_type.partition('/')[2]}", content)
+        await self.save_file(f"{picture.id}.{picture.media_type.partition('/')[2]}", content)
         return True
 
     async def _settle_in(self) -> None:

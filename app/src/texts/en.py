@@ -128,6 +128,7 @@ EN = Words(
         "task_finished": "The task has ended already.",
         "task_not_found": "This task is no longer there.",
         "result_not_found": "This picture is no longer there.",
+        "recipe_unknown": "Nobody noted what this old picture was made of.",
         "picture_lost": "This picture's file is lost.",
         "unavailable": "The service is away for a moment. Please try again.",
         "dependency_unavailable": "The service is away for a moment. Please try again.",

@@ -128,6 +128,7 @@ ZH = Words(
         "task_finished": "任务已经结束。",
         "task_not_found": "任务不存在。",
         "result_not_found": "图片不存在。",
+        "recipe_unknown": "这张旧图片没有留下生成参数。",
         "picture_lost": "图片文件已丢失。",
         "unavailable": "服务暂时不可用，请稍后重试。",
         "dependency_unavailable": "服务暂时不可用，请稍后重试。",

@@ -5,7 +5,9 @@ from functools import partial
 
 import flet as ft
 
-from state.gallery import Picture
+from api.problems import ApiError
+from api.resources import Picture
+from state.complaints import Complaint
 from state.session import Session
 from texts.words import Words
 from views.keyed import keyed
@@ -48,15 +50,15 @@ def head(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
     place = session.whereabouts.place
 
     def turning(step: int) -> tuple[Action, bool]:
-        other = session.gallery.neighbour(picture.result.id, step)
-        return lambda: go(f"/{place}/{other.result.id if other else ''}"), other is None
+        other = session.gallery.neighbour(picture.id, step)
+        return lambda: go(f"/{place}/{other.id if other else ''}"), other is None
 
     newer, is_newest = turning(-1)
     older, is_oldest = turning(1)
     row = ft.Row(
         [
             icon_button(ft.Icons.ARROW_BACK, say.close, lambda: go(f"/{place}"), color=INK),
-            ft.Text(picture.task.prompt, max_lines=1, overflow=ft.TextOverflow.ELLIPSIS, color=INK, expand=True),
+            ft.Text(picture.prompt or "", max_lines=1, overflow=ft.TextOverflow.ELLIPSIS, color=INK, expand=True),
             icon_button(ft.Icons.CHEVRON_LEFT, say.previous, newer, disabled=is_newest, color=INK),
             icon_button(ft.Icons.CHEVRON_RIGHT, say.next, older, disabled=is_oldest, color=INK),
         ],
@@ -68,7 +70,6 @@ def head(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
 @ft.component
 def Stage(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
     """The picture, to be looked at closely, and what can be done with it."""
-    task, result = picture
     size, _ = ft.use_state({"width": 0.0, "height": 0.0})
     viewer: ft.Ref[ft.InteractiveViewer] = ft.use_memo(ft.Ref, [])
     is_asking, set_is_asking = ft.use_state(False)
@@ -79,26 +80,30 @@ def Stage(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
 
     async def download() -> None:
         set_notice("")
-        set_notice(say.downloaded if await session.download(result) else say.download_failed)
+        set_notice(say.downloaded if await session.download(picture) else say.download_failed)
 
     async def delete() -> None:
         set_is_asking(False)
-        if await session.gallery.delete(result.id):
+        if await session.gallery.delete(picture.id):
             go(f"/{session.whereabouts.place}")
         elif session.gallery.complaint is not None:
             set_notice(explain(session.gallery.complaint, say))
 
-    def use_again() -> None:
-        session.draft.use(task)
-        go("/create")
+    async def use_again() -> None:
+        try:
+            session.draft.use(await session.client.pictures.recipe(picture.id))
+        except ApiError as error:
+            set_notice(explain(Complaint.about(error), say))
+        else:
+            go("/create")
 
     ft.use_dialog(question(say, delete, lambda: set_is_asking(False)) if is_asking else None)
     image = ft.Image(
-        result.image_url,
+        picture.image_url,
         fit=ft.BoxFit.CONTAIN,
         gapless_playback=True,
         filter_quality=ft.FilterQuality.HIGH,
-        semantics_label=say.picture_of.format(prompt=task.prompt),
+        semantics_label=say.picture_of.format(prompt=picture.prompt or ""),
         error_content=ft.Text(say.picture_gone, color=INK),
     )
     shown = ft.InteractiveViewer(
@@ -110,7 +115,7 @@ def Stage(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
         trackpad_scroll_causes_scale=True,
         expand=True,
     )
-    facts = f"{result.width} × {result.height} · {task.model} · {say.steps} {task.steps} · {say.seed} {task.seed}"
+    facts = " · ".join([f"{picture.width} × {picture.height}", *([picture.model] if picture.model else [])])
     buttons: list[ft.Control] = [
         icon_button(ft.Icons.ZOOM_OUT, say.zoom_out, partial(zoom, viewer, size, 1 / ZOOM), color=INK),
         icon_button(ft.Icons.FIT_SCREEN, say.fit, partial(fit, viewer), color=INK),

@@ -29,7 +29,7 @@ def TaskList(session: Session, tasks: Tasks, gallery: Gallery, say: Words, go: G
         lines.append(trouble(tasks.complaint, say, tasks.load))
     lines += [keyed(followed.task.id, TaskCard, session, tasks, followed, say, go) for followed in tasks.followed]
     shown = {result.id for followed in tasks.followed for result in followed.task.results}
-    recent = [picture for picture in gallery.pictures if picture.result.id not in shown][:12]
+    recent = [picture for picture in gallery.pictures if picture.id not in shown][:12]
     if recent:
         lines += [heading(say.gallery), tiles(recent, say, go, scroll=False)]
     if not lines and is_wide and not gallery.is_loading:
@@ -71,7 +71,7 @@ def TaskCard(session: Session, tasks: Tasks, followed: FollowedTask, say: Words,
         texts.append(trouble(followed.complaint, say, lambda: tasks.follow(followed)))
     buttons: list[ft.Control] = []
     if task.has_ended:
-        buttons.append(icon_button(ft.Icons.REPLAY, say.use_again, lambda: session.draft.use(task)))
+        buttons.append(icon_button(ft.Icons.REPLAY, say.use_again, lambda: session.draft.use(task.recipe)))
         buttons.append(icon_button(ft.Icons.CLOSE, say.dismiss, lambda: tasks.dismiss(followed)))
     elif not task.cancel_requested:
         buttons.append(ft.TextButton(say.cancel, on_click=followed.cancel))

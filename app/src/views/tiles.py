@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import flet as ft
 
-from state.gallery import Picture
+from api.resources import Picture
 from texts.words import Words
 from views.named import Go, pressable
 
@@ -14,7 +14,7 @@ EXTENT = 220
 
 def tile(picture: Picture, say: Words, open_it: Callable[[], None]) -> ft.Control:
     image = ft.Image(
-        picture.result.thumbnail_url,
+        picture.thumbnail_url,
         fit=ft.BoxFit.COVER,
         width=EXTENT,
         height=EXTENT,
@@ -23,8 +23,8 @@ def tile(picture: Picture, say: Words, open_it: Callable[[], None]) -> ft.Contro
         error_content=ft.Icon(ft.Icons.BROKEN_IMAGE_OUTLINED, color=ft.Colors.OUTLINE),
     )
     backed = ft.Container(image, bgcolor=ft.Colors.SURFACE_CONTAINER)
-    name = say.picture_of.format(prompt=picture.task.prompt)
-    return pressable(backed, name, open_it, radius=14, key=picture.result.id)
+    name = say.picture_of.format(prompt=picture.prompt or "")
+    return pressable(backed, name, open_it, radius=14, key=picture.id)
 
 
 def tiles(
@@ -39,7 +39,7 @@ def tiles(
         return lambda: go(f"/gallery/{result_id}")
 
     return ft.GridView(
-        [tile(picture, say, opening(picture.result.id)) for picture in pictures],
+        [tile(picture, say, opening(picture.id)) for picture in pictures],
         max_extent=EXTENT,
         spacing=10,
         run_spacing=10,

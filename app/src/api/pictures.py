@@ -1,0 +1,46 @@
+"""The person's gallery: pictures found, looked at, fetched, deleted."""
+
+from dataclasses import dataclass
+
+from api.connection import Connection
+from api.decoding import decode
+from api.resources import Picture, Recipe
+
+RESULTS = "/api/v1/results"
+PAGE_SIZE = 24
+
+
+@dataclass(frozen=True)
+class PicturePage:
+    """Pictures, newest first; `next_cursor` asks for the next page."""
+
+    results: list[Picture]
+    next_cursor: str | None
+
+
+class Pictures:
+    """Every method may raise what `Connection.call` does."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def page(self, cursor: str | None = None, limit: int = PAGE_SIZE) -> PicturePage:
+        query: dict[str, str | int | list[str]] = {"limit": limit}
+        if cursor:
+            query["cursor"] = cursor
+        return decode(PicturePage, await self._connection.call("GET", RESULTS, query=query))
+
+    async def get(self, result_id: str) -> Picture:
+        """With a fresh link."""
+        return decode(Picture, await self._connection.call("GET", f"{RESULTS}/{result_id}"))
+
+    async def recipe(self, result_id: str) -> Recipe:
+        """What makes it again."""
+        return decode(Recipe, await self._connection.call("GET", f"{RESULTS}/{result_id}/recipe"))
+
+    async def fetch(self, result_id: str) -> bytes:
+        """The picture's bytes."""
+        return await self._connection.download(f"{RESULTS}/{result_id}/image")
+
+    async def delete(self, result_id: str) -> None:
+        await self._connection.call("DELETE", f"{RESULTS}/{result_id}")
