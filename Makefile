@@ -28,7 +28,7 @@ auth: setup ## Operate the accounts that run here: make auth DO="roles grant NAM
 test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 	@$(BIN)/pytest
 
-test-app: setup ## Run the client's tests; its stories want Chromium from the system
+test-app: setup ## Run the client's tests with every story (its stories want Chromium from the system)
 	@STORIES=1 $(BIN)/pytest -n 0 tests/app
 
 thorough: setup ## Run the tests of whole installations in their long form

@@ -34,11 +34,11 @@ _START_SECONDS = 120
 
 @dataclass(frozen=True)
 class Installation:
-    """A running launcher."""
+    """A running launcher; None if it is another process's child."""
 
     url: str
     data: Path
-    launcher: subprocess.Popen[bytes]
+    launcher: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
@@ -122,17 +122,17 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
         launcher = subprocess.Popen(command, cwd=_PROJECT, env=environment, stdout=output, stderr=output)
         installation = Installation(f"http://127.0.0.1:{ports['public']}", data, launcher)
         try:
-            _await_ready(installation)
+            _await_ready(installation, launcher)
             yield installation
         finally:
             launcher.terminate()
             launcher.wait(60)
 
 
-def _await_ready(installation: Installation) -> None:
+def _await_ready(installation: Installation, launcher: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while "ImageGen is ready" not in installation.log.read_text():
-        assert installation.launcher.poll() is None, installation.log.read_text()[-5000:]
+        assert launcher.poll() is None, installation.log.read_text()[-5000:]
         assert time.monotonic() < deadline, installation.log.read_text()[-5000:]
         time.sleep(0.1)
     with installation.client() as http:

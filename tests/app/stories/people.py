@@ -1,9 +1,43 @@
 """What stories begin with."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
-from tests.app.stories.browser import Screen
+import pytest
+
+from tests.app.stories.browser import DESKTOP, PHONE, Screen
+from texts import WORDS
 from texts.words import Words
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody sits, and what they wish for.
+
+    Attributes:
+        browser: Playwright's options of a context.
+        tab: role of an entry of the bar or the rail.
+    """
+
+    say: Words
+    browser: Mapping[str, Any]
+    tab: str
+    prompt: str
+
+
+PLACES = [
+    pytest.param(
+        Place(WORDS["zh"], {"viewport": PHONE, "locale": "zh-CN"}, "tab", "雨后的江南古镇，水墨画"),
+        id="on a phone, in Chinese",
+        marks=pytest.mark.short,
+    ),
+    pytest.param(
+        Place(WORDS["en"], {"viewport": DESKTOP, "locale": "en-US"}, "button", "a lighthouse at dusk"),
+        id="on a desktop, in English",
+    ),
+]
 
 PASSWORD = "correct horse battery"
 

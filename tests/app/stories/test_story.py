@@ -6,22 +6,15 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.app.stories.browser import DESKTOP, PHONE, screen
-from tests.app.stories.people import PASSWORD, register
+from tests.app.stories.people import PASSWORD, PLACES, register
 from tests.deploy.waiting import wait_until
 from texts import WORDS
 
-PLACES = {
-    "on a phone, in Chinese": ("zh", {"viewport": PHONE, "locale": "zh-CN"}, "tab", "雨后的江南古镇，水墨画"),
-    "on a desktop, in English": ("en", {"viewport": DESKTOP, "locale": "en-US"}, "button", "a lighthouse at dusk"),
-}
-"""Language, browser, the role of a bar's or a rail's entries, a prompt."""
 
-
-@pytest.mark.parametrize("where", PLACES)
-def test_from_the_first_visit_to_a_picture_and_back(installation, browser, where):
-    language, options, tab, prompt = PLACES[where]
-    say = WORDS[language]
-    with screen(browser, installation.url, **options) as shown:
+@pytest.mark.parametrize("place", PLACES)
+def test_from_the_first_visit_to_a_picture_and_back(installation, browser, place):
+    say, tab, prompt = place.say, place.tab, place.prompt
+    with screen(browser, installation.url, **place.browser) as shown:
         name = register(shown, say)
 
         shown.press("Stable Diffusion 1.5", "checkbox")
