@@ -21,8 +21,10 @@ class Surface:
         page.title = "ImageGen"
         session.whereabouts.follow(page.route or "/")
         self._measure()
-        self._dress()
-        session.preferences.subscribe(self._redress)
+        page.theme, page.dark_theme = theme(), theme(is_dark=True)
+        page.fonts = fonts(self._assets)
+        page.theme_mode = ft.ThemeMode(session.preferences.light)
+        session.preferences.subscribe(self._light_up)
         page.on_resize = self._measure
         page.on_route_change = self._arrive
         page.on_view_pop = lambda: self._go(f"/{session.whereabouts.place}")
@@ -33,16 +35,9 @@ class Surface:
     def _measure(self) -> None:
         self._session.whereabouts.is_wide = (self._page.width or 0) >= WIDE
 
-    def _dress(self) -> None:
-        preferences = self._session.preferences
-        self._page.theme = theme(preferences.language)
-        self._page.dark_theme = theme(preferences.language, is_dark=True)
-        self._page.fonts = fonts(preferences.language, self._assets)
-        self._page.theme_mode = ft.ThemeMode(preferences.light)
-
-    def _redress(self, _: object, changed: str | None) -> None:
-        if changed in ("language", "light"):
-            self._dress()
+    def _light_up(self, _: object, changed: str | None) -> None:
+        if changed == "light":
+            self._page.theme_mode = ft.ThemeMode(self._session.preferences.light)
             self._page.update()
 
     def _go(self, route: str) -> None:

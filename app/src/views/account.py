@@ -43,7 +43,7 @@ def AccountView(session: Session, account: Account, preferences: Preferences, sa
         spacing=GAP,
     )
     languages = ft.SegmentedButton(
-        [ft.Segment(value="en", label="English"), ft.Segment(value="zh", label=chinese_name(preferences.language))],
+        [ft.Segment(value="en", label="English"), ft.Segment(value="zh", label=chinese_name())],
         selected=[preferences.language],
         show_selected_icon=False,
         on_change=speak,

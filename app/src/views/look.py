@@ -4,12 +4,7 @@ from typing import Any
 
 import flet as ft
 
-from api.resources import Language
-
 ACCENT = "#4453c4"
-
-CHINESE = "Noto Sans SC"
-CHINESE_FILE = "fonts/noto-sans-sc.woff2"
 
 NAME_OF_CHINESE = "Name of Chinese"
 """A font of two characters, 中文, for those who see English and look for it."""
@@ -26,27 +21,25 @@ READABLE = 460
 """Pixels of a column of fields."""
 
 
-def theme(language: Language, *, is_dark: bool = False) -> ft.Theme:
-    """Roboto for English; for Chinese the font that has both."""
+def theme(*, is_dark: bool = False) -> ft.Theme:
+    """Roboto has Latin; the engine fetches what else is written, slice by slice, from the client's own host."""
     primary = ft.ColorScheme() if is_dark else ft.ColorScheme(primary=ACCENT, on_primary=ft.Colors.WHITE)
     return ft.Theme(
         color_scheme_seed=ACCENT,
         color_scheme=primary,
-        font_family=CHINESE if language == "zh" else "Roboto",
+        font_family="Roboto",
         use_material3=True,
         visual_density=ft.VisualDensity.STANDARD,
     )
 
 
-def fonts(language: Language, assets: str) -> dict[str, str]:
-    """Those that must be fetched; Roboto comes with the engine."""
-    if language == "zh":
-        return {CHINESE: f"{assets}{CHINESE_FILE}"}
+def fonts(assets: str) -> dict[str, str]:
+    """Those that do not come with the engine."""
     return {NAME_OF_CHINESE: f"{assets}{NAME_OF_CHINESE_FILE}"}
 
 
-def chinese_name(language: Language, **properties: Any) -> ft.Text:
-    return ft.Text("中文", font_family=CHINESE if language == "zh" else NAME_OF_CHINESE, **properties)
+def chinese_name(**properties: Any) -> ft.Text:
+    return ft.Text("中文", font_family=NAME_OF_CHINESE, **properties)
 
 
 def card(content: ft.Control, *, padding: int = ROOM, key: str | None = None) -> ft.Container:

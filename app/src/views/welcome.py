@@ -20,7 +20,7 @@ def Welcome(session: Session, account: Account, preferences: Preferences, *, is_
     say = WORDS[preferences.language]
     door = keyed("door", Door, session, account, say)
     other = ft.TextButton(
-        chinese_name("en") if preferences.language == "en" else "English",
+        chinese_name() if preferences.language == "en" else "English",
         icon=ft.Icons.TRANSLATE,
         on_click=partial(preferences.speak, "en" if preferences.language == "zh" else "zh"),
     )
