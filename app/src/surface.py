@@ -29,6 +29,7 @@ class Surface:
         page.on_route_change = self._arrive
         page.on_view_pop = lambda: self._go(f"/{session.whereabouts.place}")
         page.on_connect = self._show_anew
+        page.on_disconnect = session.leave
         page.on_close = session.close
         page.render_views(Views, session, self._go)
 
@@ -56,6 +57,6 @@ class Surface:
     def _show_anew(self) -> None:
         """What changed while the connection was lost was not sent."""
         session = self._session
-        parts = (session.whereabouts, session.account, session.gallery, session.tasks, session.draft)
+        parts = (session.whereabouts, session.account, session.gallery, session.deleting, session.tasks, session.draft)
         for observable in (*parts, *session.tasks.followed):
             observable.notify()  # type: ignore[no-untyped-call] # Flet's, without annotations

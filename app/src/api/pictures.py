@@ -1,5 +1,6 @@
 """The person's gallery: pictures found, looked at, fetched, deleted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.connection import Connection
@@ -8,6 +9,8 @@ from api.resources import Picture, Recipe
 
 RESULTS = "/api/v1/results"
 PAGE_SIZE = 24
+MOST_DELETED = 100
+"""By one call, as the gateway takes them."""
 
 
 @dataclass(frozen=True)
@@ -42,5 +45,6 @@ class Pictures:
         """The picture's bytes."""
         return await self._connection.download(f"{RESULTS}/{result_id}/image")
 
-    async def delete(self, result_id: str) -> None:
-        await self._connection.call("DELETE", f"{RESULTS}/{result_id}")
+    async def delete(self, result_ids: Sequence[str]) -> None:
+        """For good, at most `MOST_DELETED` at once. One that is not there any more is as good as deleted."""
+        await self._connection.call("POST", f"{RESULTS}/delete", body={"ids": list(result_ids)})

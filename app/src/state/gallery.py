@@ -1,11 +1,12 @@
 """The pictures that a person has, newest first, page by page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import flet as ft
 
 from api.client import Client
-from api.problems import ApiError, Problem
+from api.problems import ApiError
 from api.resources import Picture, Task
 from state.complaints import Complaint
 
@@ -16,6 +17,8 @@ MOST = 480
 @dataclass(eq=False)
 class Gallery(ft.Observable):
     """Attributes:
+    loaded: those that were fetched; `pictures` are those of them that are to be seen.
+    hidden: ids of results that were deleted here.
     cursor: of the next page; None: there is none, or none is known yet.
     is_complete: there is no more to load.
     linked: one that a link leads to, which may be on no page yet.
@@ -23,13 +26,26 @@ class Gallery(ft.Observable):
     """
 
     client: Client
-    pictures: list[Picture] = field(default_factory=list)
+    loaded: list[Picture] = field(default_factory=list)
+    hidden: frozenset[str] = frozenset()
     cursor: str | None = None
     is_complete: bool = False
     is_loading: bool = False
     complaint: Complaint | None = None
     linked: Picture | None = None
     missing: str = ""
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return [picture for picture in self.loaded if picture.id not in self.hidden]
+
+    def hide(self, result_ids: Iterable[str]) -> None:
+        """They are nowhere to be seen, whatever is loaded."""
+        self.hidden |= frozenset(result_ids)
+
+    def show(self, result_ids: Iterable[str]) -> None:
+        """They are seen again where they were."""
+        self.hidden -= frozenset(result_ids)
 
     async def load(self) -> None:
         """The first page anew."""
@@ -46,39 +62,26 @@ class Gallery(ft.Observable):
         except ApiError as error:
             self.complaint = Complaint.about(error)
         else:
-            known = [] if is_first else list(self.pictures)
+            known = [] if is_first else list(self.loaded)
             seen = {picture.id for picture in known}
-            self.pictures = known + [picture for picture in page.results if picture.id not in seen]
+            self.loaded = known + [picture for picture in page.results if picture.id not in seen]
             self.cursor = page.next_cursor
-            self.is_complete = page.next_cursor is None or len(self.pictures) >= MOST
+            self.is_complete = page.next_cursor is None or len(self.loaded) >= MOST
         finally:
             self.is_loading = False
 
     def add(self, task: Task) -> None:
         """One that has just been completed."""
-        known = {picture.id for picture in self.pictures}
-        self.pictures = [picture for picture in task.pictures if picture.id not in known] + self.pictures
-
-    async def delete(self, result_id: str) -> bool:
-        """For good. Says whether it is gone."""
-        self.complaint = None
-        try:
-            await self.client.pictures.delete(result_id)
-        except Problem as problem:
-            if problem.code != "result_not_found":
-                self.complaint = Complaint.about(problem)
-                return False
-        except ApiError as error:
-            self.complaint = Complaint.about(error)
-            return False
-        self.pictures = [picture for picture in self.pictures if picture.id != result_id]
-        self.linked = None
-        return True
+        known = {picture.id for picture in self.loaded}
+        self.loaded = [picture for picture in task.pictures if picture.id not in known] + self.loaded
 
     async def reach(self, result_id: str) -> None:
         """Makes sure that the picture can be found, or is known to be missing."""
         self.missing = ""
         if self.find(result_id) is not None:
+            return
+        if result_id in self.hidden:
+            self.missing = result_id
             return
         try:
             self.linked = await self.client.pictures.get(result_id)
@@ -86,7 +89,9 @@ class Gallery(ft.Observable):
             self.missing = result_id
 
     def find(self, result_id: str) -> Picture | None:
-        known = [*self.pictures, *([self.linked] if self.linked else [])]
+        if result_id in self.hidden:
+            return None
+        known = [*self.loaded, *([self.linked] if self.linked else [])]
         return next((picture for picture in known if picture.id == result_id), None)
 
     def neighbour(self, result_id: str, step: int) -> Picture | None:
@@ -98,5 +103,5 @@ class Gallery(ft.Observable):
         return self.pictures[place] if 0 <= place < len(ids) else None
 
     def forget(self) -> None:
-        self.pictures, self.cursor, self.is_complete, self.complaint = [], None, False, None
-        self.linked, self.missing = None, ""
+        self.loaded, self.cursor, self.is_complete, self.complaint = [], None, False, None
+        self.linked, self.missing, self.hidden = None, "", frozenset()

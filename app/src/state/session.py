@@ -11,6 +11,7 @@ from api.problems import ApiError
 from api.resources import Picture, Task
 from state.account import Account
 from state.catalogue import Catalogue
+from state.deleting import Deleting
 from state.draft import Draft, Suggestions
 from state.gallery import Gallery
 from state.preferences import Preferences
@@ -59,6 +60,7 @@ class Session:
         self.account = Account(client)
         self.catalogue = Catalogue(client)
         self.gallery = Gallery(client)
+        self.deleting = Deleting(client, self.gallery)
         self.tasks = Tasks(client, self.gallery.add)
         self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
         client.connection.when_signed_out = self.end
@@ -77,6 +79,7 @@ class Session:
         await self._settle_in()
 
     async def logout(self) -> None:
+        await self.deleting.finish()
         self._forget()
         await self.account.logout()
 
@@ -84,6 +87,10 @@ class Session:
         """The session has ended elsewhere."""
         self._forget()
         self.account.leave()
+
+    async def leave(self) -> None:
+        """The page is not there any more: closed, reloaded, or its connection is lost."""
+        await self.deleting.finish()
 
     def close(self) -> None:
         """The browser has gone for good."""
@@ -108,6 +115,7 @@ class Session:
     def _forget(self) -> None:
         """What the next person at this device must not see."""
         self.tasks.stop()
+        self.deleting.forget()
         self.gallery.forget()
         self.draft.forget()
         self.whereabouts.follow("/")

@@ -82,12 +82,10 @@ def Stage(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
         set_notice("")
         set_notice(say.downloaded if await session.download(picture) else say.download_failed)
 
-    async def delete() -> None:
+    def delete() -> None:
         set_is_asking(False)
-        if await session.gallery.delete(picture.id):
-            go(f"/{session.whereabouts.place}")
-        elif session.gallery.complaint is not None:
-            set_notice(explain(session.gallery.complaint, say))
+        session.deleting.delete([picture])
+        go(f"/{session.whereabouts.place}")
 
     async def use_again() -> None:
         try:
