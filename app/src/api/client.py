@@ -8,6 +8,7 @@ from api.decoding import decode
 from api.events import Event, follow
 from api.pictures import Pictures
 from api.resources import History, Model, Recipe, Suggestion, Task, Tokens, User
+from api.shares import Shares
 
 AUTH = "/api/v1/auth"
 GENERATION = "/api/v1/generation"
@@ -20,6 +21,7 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.pictures = Pictures(connection)
+        self.shares = Shares(connection)
 
     async def register(self, username: str, email: str, password: str) -> User:
         """Creates an account; it does not sign in."""

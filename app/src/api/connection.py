@@ -1,11 +1,14 @@
 """Calls that carry the person's token, and its renewal: one at a time, however many calls meet an expired token."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import httpx
 import httpx_sse
@@ -23,6 +26,16 @@ SILENCE_SECONDS = 40.0
 """On a stream the server says something every 15 s: longer means that the connection is dead."""
 
 UNAUTHENTICATED = 401
+
+
+@dataclass(frozen=True)
+class File:
+    """Attributes:
+    name: what the server calls it; empty if it does not say.
+    """
+
+    name: str
+    content: bytes
 
 
 class TokenStore(Protocol):
@@ -89,7 +102,12 @@ class Connection:
 
     async def download(self, path: str) -> bytes:
         """As `call`, for an answer that is no JSON."""
-        return (await self._authorized("GET", path)).content
+        return (await self.file(path)).content
+
+    async def file(self, path: str, query: Mapping[str, str | int | list[str]] | None = None) -> File:
+        """As `call`, for what is to be kept as a file."""
+        response = await self._authorized("GET", path, query=query)
+        return File(_file_name(response), response.content)
 
     @asynccontextmanager
     async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx_sse.EventSource | None]:
@@ -202,6 +220,15 @@ class Connection:
         except (KeyError, ValueError):
             return
         self._ahead = told - datetime.now(UTC)
+
+
+def _file_name(response: httpx.Response) -> str:
+    """Of Content-Disposition (RFC 6266 §4.3): `filename*` is the whole name, `filename` what is left of it in ASCII."""
+    disposition = response.headers.get("content-disposition", "")
+    if whole := re.search(r"filename\*=UTF-8''([^;]+)", disposition, re.IGNORECASE):
+        return unquote(whole[1])
+    plain = re.search(r'filename="([^"]*)"', disposition, re.IGNORECASE)
+    return plain[1] if plain else ""
 
 
 def _json(response: httpx.Response) -> Any:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from api.connection import Connection
+from api.connection import Connection, File
 from api.decoding import decode
 from api.resources import Picture, Recipe
 
 RESULTS = "/api/v1/results"
 PAGE_SIZE = 24
+Format = Literal["png", "jpeg", "webp"]
 MOST_DELETED = 100
 """By one call, as the gateway takes them."""
 
@@ -19,6 +21,13 @@ class PicturePage:
 
     results: list[Picture]
     next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class NotedRecipe(Recipe):
+    """A picture's, with what painted it; None if that was not known."""
+
+    engine: str | None = None
 
 
 class Pictures:
@@ -37,13 +46,18 @@ class Pictures:
         """With a fresh link."""
         return decode(Picture, await self._connection.call("GET", f"{RESULTS}/{result_id}"))
 
-    async def recipe(self, result_id: str) -> Recipe:
+    async def recipe(self, result_id: str) -> NotedRecipe:
         """What makes it again."""
-        return decode(Recipe, await self._connection.call("GET", f"{RESULTS}/{result_id}/recipe"))
+        return decode(NotedRecipe, await self._connection.call("GET", f"{RESULTS}/{result_id}/recipe"))
 
-    async def fetch(self, result_id: str) -> bytes:
-        """The picture's bytes."""
-        return await self._connection.download(f"{RESULTS}/{result_id}/image")
+    async def fetch(self, result_id: str, kind: Format = "png") -> File:
+        """The picture to be kept, under a name that says what it shows; PNG is as it was painted."""
+        query: dict[str, str | int | list[str]] = {"download": "true", "format": kind}
+        return await self._connection.file(f"{RESULTS}/{result_id}/image", query)
+
+    async def mark(self, result_id: str, favorite: bool) -> None:
+        """As a favorite, or as none any more; may be repeated."""
+        await self._connection.call("PUT" if favorite else "DELETE", f"{RESULTS}/{result_id}/favorite")
 
     async def delete(self, result_ids: Sequence[str]) -> None:
         """For good, at most `MOST_DELETED` at once. One that is not there any more is as good as deleted."""

@@ -47,6 +47,12 @@ class Gallery(ft.Observable):
         """They are seen again where they were."""
         self.hidden -= frozenset(result_ids)
 
+    def change(self, picture: Picture) -> None:
+        """What is known of one of them is this by now."""
+        self.loaded = [picture if each.id == picture.id else each for each in self.loaded]
+        if self.linked is not None and self.linked.id == picture.id:
+            self.linked = picture
+
     async def load(self) -> None:
         """The first page anew."""
         self.cursor, self.is_complete = None, False

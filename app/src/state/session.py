@@ -7,12 +7,15 @@ from typing import Literal, Protocol
 import flet as ft
 
 from api.client import Client
+from api.pictures import Format
 from api.problems import ApiError
 from api.resources import Picture, Task
 from state.account import Account
 from state.catalogue import Catalogue
+from state.complaints import Complaint
 from state.deleting import Deleting
 from state.draft import Draft, Suggestions
+from state.favorites import Favorites
 from state.gallery import Gallery
 from state.preferences import Preferences
 from state.tasks import Tasks
@@ -28,11 +31,13 @@ class Whereabouts(ft.Observable):
     place: which of the three.
     opened: id of the result that is shown in full; empty: none.
     is_wide: there is room for a rail beside the view.
+    shows_details: of a picture that is shown in full.
     """
 
     place: Place = "create"
     opened: str = ""
     is_wide: bool = False
+    shows_details: bool = False
 
     @property
     def route(self) -> str:
@@ -60,6 +65,7 @@ class Session:
         self.account = Account(client)
         self.catalogue = Catalogue(client)
         self.gallery = Gallery(client)
+        self.favorites = Favorites(client, self.gallery)
         self.deleting = Deleting(client, self.gallery)
         self.tasks = Tasks(client, self.gallery.add)
         self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
@@ -96,14 +102,14 @@ class Session:
         """The browser has gone for good."""
         self._forget()
 
-    async def download(self, picture: Picture) -> bool:
-        """Saves the picture where the person's downloads go. Says whether it could be fetched."""
+    async def download(self, picture: Picture, kind: Format) -> Complaint | None:
+        """Saves the picture where the person's downloads go. Returns why it could not be fetched."""
         try:
-            content = await self.client.pictures.fetch(picture.id)
-        except ApiError:
-            return False
-        await self.save_file(f"{picture.id}.{picture.media_type.partition('/')[2]}", content)
-        return True
+            file = await self.client.pictures.fetch(picture.id, kind)
+        except ApiError as error:
+            return Complaint.about(error)
+        await self.save_file(file.name or f"{picture.id}.{kind}", file.content)
+        return None
 
     async def _settle_in(self) -> None:
         if self.account.phase == "member":

@@ -99,16 +99,54 @@ class Words:
     next: str
     download: str
     downloaded: str
-    download_failed: str
     use_again: str
     delete: str
-    delete_question: str
-    delete_for_good: str
-    keep: str
+    deleted_one: str
+    deleted_many: str
+    undo: str
+    deletion_failed: str
+    understood: str
+    favorite: str
+    mark: str
+    unmark: str
+    formats: str
+    prompt_of_it: str
+    copy_prompt: str
+    copied: str
+    engine: str
+    painted_on: str
     details: str
     close: str
     picture_gone: str
     size: str
+
+    # Links to a picture
+    share: str
+    share_lives: str
+    share_day: str
+    share_days: str
+    share_for_ever: str
+    share_password: str
+    share_hide_prompt: str
+    share_allow_download: str
+    share_create: str
+    share_qr: str
+    share_copy: str
+    share_once: str
+    share_another: str
+    share_links: str
+    share_none: str
+    share_more: str
+    share_open: str
+    share_open_for: str
+    share_expired: str
+    share_revoked: str
+    share_made: str
+    share_has_password: str
+    share_hides_prompt: str
+    share_allows_download: str
+    share_revoke: str
+    close_sheet: str
 
     # What goes wrong
     retry: str

@@ -17,6 +17,9 @@ CORNER = 20
 WIDE = 840
 """Pixels from which there is a rail instead of a bar (Material 3: from "expanded" on)."""
 
+INK = ft.Colors.WHITE
+"""On the dark ground of a picture that fills the screen."""
+
 READABLE = 460
 """Pixels of a column of fields."""
 

@@ -1,163 +1,185 @@
-"""One picture, as large as the screen."""
+"""One picture, as large as the screen, and what can be done with it."""
 
-from collections.abc import Mapping
 from functools import partial
 
 import flet as ft
 
-from api.problems import ApiError
+from api.pictures import Format
 from api.resources import Picture
-from state.complaints import Complaint
-from state.session import Session
+from state.opened import OpenedPicture
+from state.session import Session, Whereabouts
 from texts.words import Words
 from views.keyed import keyed
-from views.look import GAP, ROOM
-from views.named import Action, Go, icon_button
+from views.look import GAP, INK
+from views.named import Action, Go, icon_button, named
+from views.picture_details import details, panel
+from views.picture_stage import Stage
+from views.share import ShareSheet
+from views.sheet import sheet
 from views.troubles import blank, explain, waiting
+from views.undo import with_undo
 
-ZOOM = 1.5
-INK = ft.Colors.WHITE
 GROUND = "#101014"
+PANEL = 340
+
+FORMATS: dict[Format, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
 
 
-def picture_view(session: Session, result_id: str, say: Words, go: Go) -> ft.View:
+def picture_view(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.View:
+    result_id = whereabouts.opened
+    view = keyed(result_id, PictureView, session, whereabouts, result_id, say, go)
+    listening = ft.KeyboardListener(
+        ft.SafeArea(view, expand=True), autofocus=True, on_key_down=partial(pressed, session, go), expand=True
+    )
     return ft.View(
-        route=f"/picture/{result_id}",
+        route="/picture",
         padding=0,
         bgcolor=GROUND,
         fullscreen_dialog=True,
-        controls=[ft.SafeArea(keyed(result_id, PictureView, session, result_id, say, go), expand=True)],
+        controls=[with_undo(listening, session.deleting, say)],
     )
 
 
+def pressed(session: Session, go: Go, event: ft.KeyDownEvent) -> None:
+    """Arrows turn over to the next picture, Escape leaves."""
+    match event.key:
+        case "Arrow Left":
+            turn(session, go, -1)
+        case "Arrow Right":
+            turn(session, go, 1)
+        case "Escape":
+            leave(session, go)
+
+
+def turn(session: Session, go: Go, step: int) -> None:
+    other = session.gallery.neighbour(session.whereabouts.opened, step)
+    if other is not None:
+        go(f"/{session.whereabouts.place}/{other.id}")
+
+
+def leave(session: Session, go: Go) -> None:
+    go(f"/{session.whereabouts.place}")
+
+
 @ft.component
-def PictureView(session: Session, result_id: str, say: Words, go: Go) -> ft.Control:
+def PictureView(session: Session, whereabouts: Whereabouts, result_id: str, say: Words, go: Go) -> ft.Control:
     gallery, _ = ft.use_state(session.gallery)
     picture = gallery.find(result_id)
     ft.use_effect(partial(gallery.reach, result_id), [result_id])
     if picture is None and gallery.missing != result_id:
         return waiting(say)
     if picture is None:
-        back = ft.FilledButton(say.close, on_click=lambda: go(f"/{session.whereabouts.place}"))
+        back = ft.FilledButton(say.close, on_click=partial(leave, session, go))
         gone = blank(ft.Icons.IMAGE_NOT_SUPPORTED_OUTLINED, say.picture_gone, "", back)
         return ft.Container(gone, theme_mode=ft.ThemeMode.DARK, expand=True)
-    return ft.Column(
-        [head(session, picture, say, go), keyed("stage", Stage, session, picture, say, go)], spacing=0, expand=True
-    )
-
-
-def head(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
-    place = session.whereabouts.place
-
-    def turning(step: int) -> tuple[Action, bool]:
-        other = session.gallery.neighbour(picture.id, step)
-        return lambda: go(f"/{place}/{other.id if other else ''}"), other is None
-
-    newer, is_newest = turning(-1)
-    older, is_oldest = turning(1)
-    row = ft.Row(
-        [
-            icon_button(ft.Icons.ARROW_BACK, say.close, lambda: go(f"/{place}"), color=INK),
-            ft.Text(picture.prompt or "", max_lines=1, overflow=ft.TextOverflow.ELLIPSIS, color=INK, expand=True),
-            icon_button(ft.Icons.CHEVRON_LEFT, say.previous, newer, disabled=is_newest, color=INK),
-            icon_button(ft.Icons.CHEVRON_RIGHT, say.next, older, disabled=is_oldest, color=INK),
-        ],
-        spacing=4,
-    )
-    return ft.Container(row, padding=8)
+    return keyed("opened", Opened, session, whereabouts, picture, say, go)
 
 
 @ft.component
-def Stage(session: Session, picture: Picture, say: Words, go: Go) -> ft.Control:
-    """The picture, to be looked at closely, and what can be done with it."""
-    size, _ = ft.use_state({"width": 0.0, "height": 0.0})
-    viewer: ft.Ref[ft.InteractiveViewer] = ft.use_memo(ft.Ref, [])
-    is_asking, set_is_asking = ft.use_state(False)
-    notice, set_notice = ft.use_state("")
+def Opened(session: Session, whereabouts: Whereabouts, picture: Picture, say: Words, go: Go) -> ft.Control:
+    opened = ft.use_memo(lambda: OpenedPicture(session, picture.id), [picture.id])
+    ft.use_state(opened)
+    is_sharing, set_is_sharing = ft.use_state(False)
+    is_copied, set_is_copied = ft.use_state(False)
+    is_wide, is_informed = whereabouts.is_wide, whereabouts.shows_details
 
-    def measure(event: ft.LayoutSizeChangeEvent[ft.LayoutControl]) -> None:
-        size.update(width=event.width, height=event.height)
+    async def inform() -> None:
+        if is_informed:
+            await opened.load_recipe()
 
-    async def download() -> None:
-        set_notice("")
-        set_notice(say.downloaded if await session.download(picture) else say.download_failed)
+    def fold() -> None:
+        whereabouts.shows_details = False
 
-    def delete() -> None:
-        set_is_asking(False)
-        session.deleting.delete([picture])
-        go(f"/{session.whereabouts.place}")
+    ft.use_effect(inform, [is_informed])
+    facts = details(picture, opened, session.catalogue, say, lambda: set_is_copied(True), is_copied=is_copied)
+    ft.use_dialog(sheet(say.details, facts, say, fold, is_wide=False) if is_informed and not is_wide else None)
+    size = " · ".join([f"{picture.width} × {picture.height}", *([picture.model] if picture.model else [])])
+    told = ft.Text(notice(opened, say) or size, size=13, color=ft.Colors.WHITE_70, text_align=ft.TextAlign.CENTER)
+    column = ft.Column(
+        [
+            head(session, whereabouts, opened, picture, lambda: set_is_sharing(True), say, go),
+            keyed("stage", Stage, picture, say, sides(session, picture, say, go), foot(opened, picture, say, go)),
+            ft.Container(ft.Semantics(content=told, live_region=True), padding=ft.Padding(GAP, 0, GAP, 12)),
+        ],
+        spacing=0,
+        expand=True,
+        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+    )
+    shown: list[ft.Control] = [column]
+    if is_informed and is_wide:
+        shown.append(panel(facts, PANEL))
+    if is_sharing:
+        close = partial(set_is_sharing, False)
+        shown.append(keyed("share", ShareSheet, session, picture, say, close, is_wide=is_wide))
+    return ft.Row(shown, spacing=0, expand=True, vertical_alignment=ft.CrossAxisAlignment.STRETCH)
+
+
+def notice(opened: OpenedPicture, say: Words) -> str:
+    """What there is to tell of what was done last; empty: nothing."""
+    if opened.complaint is not None:
+        return explain(opened.complaint, say)
+    return {"": "", "busy": say.loading, "done": say.downloaded}[opened.saving]
+
+
+def head(  # noqa: PLR0917 - all that its buttons lead to
+    session: Session,
+    whereabouts: Whereabouts,
+    opened: OpenedPicture,
+    picture: Picture,
+    share: Action,
+    say: Words,
+    go: Go,
+) -> ft.Control:
+    is_informed = whereabouts.shows_details
+
+    def fold() -> None:
+        whereabouts.shows_details = not is_informed
+
+    heart = ft.Icons.FAVORITE if picture.favorite else ft.Icons.FAVORITE_BORDER
+    row = [
+        icon_button(ft.Icons.ARROW_BACK, say.close, partial(leave, session, go), color=INK),
+        ft.Text(picture.prompt or "", max_lines=1, overflow=ft.TextOverflow.ELLIPSIS, color=INK, expand=True),
+        icon_button(heart, say.unmark if picture.favorite else say.mark, partial(opened.mark, picture), color=INK),
+        icon_button(ft.Icons.SHARE_OUTLINED, say.share, share, color=INK),
+        icon_button(ft.Icons.INFO if is_informed else ft.Icons.INFO_OUTLINE, say.details, fold, color=INK),
+    ]
+    return ft.Container(ft.Row(row, spacing=0), padding=8)
+
+
+def sides(session: Session, picture: Picture, say: Words, go: Go) -> list[ft.Control]:
+    """The ways to the pictures before and after it; none at the end."""
+
+    def way(icon: ft.IconData, name: str, step: int) -> ft.Control:
+        button = icon_button(icon, name, partial(turn, session, go, step), color=INK)
+        return ft.Container(
+            ft.Container(button, bgcolor=ft.Colors.BLACK_38, border_radius=24),
+            visible=session.gallery.neighbour(picture.id, step) is not None,
+            alignment=ft.Alignment.CENTER,
+            top=0,
+            bottom=0,
+            left=8 if step < 0 else None,
+            right=8 if step > 0 else None,
+        )
+
+    return [way(ft.Icons.CHEVRON_LEFT, say.previous, -1), way(ft.Icons.CHEVRON_RIGHT, say.next, 1)]
+
+
+def foot(opened: OpenedPicture, picture: Picture, say: Words, go: Go) -> list[ft.Control]:
+    session = opened.session
 
     async def use_again() -> None:
-        try:
-            session.draft.use(await session.client.pictures.recipe(picture.id))
-        except ApiError as error:
-            set_notice(explain(Complaint.about(error), say))
-        else:
+        if await opened.use_again():
             go("/create")
 
-    ft.use_dialog(question(say, delete, lambda: set_is_asking(False)) if is_asking else None)
-    image = ft.Image(
-        picture.image_url,
-        fit=ft.BoxFit.CONTAIN,
-        gapless_playback=True,
-        filter_quality=ft.FilterQuality.HIGH,
-        semantics_label=say.picture_of.format(prompt=picture.prompt or ""),
-        error_content=ft.Text(say.picture_gone, color=INK),
-    )
-    shown = ft.InteractiveViewer(
-        ft.Container(image, alignment=ft.Alignment.CENTER),
-        ref=viewer,
-        on_size_change=measure,
-        min_scale=1,
-        max_scale=8,
-        trackpad_scroll_causes_scale=True,
-        expand=True,
-    )
-    facts = " · ".join([f"{picture.width} × {picture.height}", *([picture.model] if picture.model else [])])
-    buttons: list[ft.Control] = [
-        icon_button(ft.Icons.ZOOM_OUT, say.zoom_out, partial(zoom, viewer, size, 1 / ZOOM), color=INK),
-        icon_button(ft.Icons.FIT_SCREEN, say.fit, partial(fit, viewer), color=INK),
-        icon_button(ft.Icons.ZOOM_IN, say.zoom_in, partial(zoom, viewer, size, ZOOM), color=INK),
+    def delete() -> None:
+        session.deleting.delete([picture])
+        leave(session, go)
+
+    items = [ft.PopupMenuItem(FORMATS[kind], on_click=partial(opened.download, picture, kind)) for kind in FORMATS]
+    menu = ft.PopupMenuButton(items=items, icon=ft.Icons.ARROW_DROP_DOWN, icon_color=INK, tooltip="")
+    return [
         icon_button(ft.Icons.REPLAY, say.use_again, use_again, color=INK),
-        icon_button(ft.Icons.DELETE_OUTLINE, say.delete, lambda: set_is_asking(True), color=INK),
-        ft.FilledButton(say.download, icon=ft.Icons.DOWNLOAD, on_click=download),
+        icon_button(ft.Icons.DELETE_OUTLINE, say.delete, delete, color=INK),
+        icon_button(ft.Icons.DOWNLOAD, say.download, partial(opened.download, picture, "png"), color=INK),
+        named(menu, say.formats),
     ]
-    foot = ft.Column(
-        [
-            ft.Semantics(
-                content=ft.Text(notice or facts, size=13, color=ft.Colors.WHITE_70, text_align=ft.TextAlign.CENTER),
-                live_region=True,
-            ),
-            ft.Row(buttons, alignment=ft.MainAxisAlignment.CENTER, spacing=4, wrap=True),
-        ],
-        horizontal_alignment=ft.CrossAxisAlignment.CENTER,
-        spacing=4,
-        tight=True,
-    )
-    padded = ft.Container(foot, padding=ft.Padding(GAP, 8, GAP, ROOM), alignment=ft.Alignment.CENTER)
-    return ft.Column([shown, padded], spacing=0, expand=True)
-
-
-async def zoom(viewer: ft.Ref[ft.InteractiveViewer], size: Mapping[str, float], factor: float) -> None:
-    """About the middle of the stage: the viewer itself scales about its corner."""
-    if viewer.current is not None:
-        await viewer.current.zoom(factor)
-        share = (1 - factor) / factor / 2
-        await viewer.current.pan(size["width"] * share, size["height"] * share)
-
-
-async def fit(viewer: ft.Ref[ft.InteractiveViewer]) -> None:
-    if viewer.current is not None:
-        await viewer.current.reset()
-
-
-def question(say: Words, delete: Action, keep: Action) -> ft.AlertDialog:
-    return ft.AlertDialog(
-        modal=True,
-        title=say.delete_question,
-        content=ft.Text(say.delete_for_good),
-        actions=[
-            ft.TextButton(say.keep, on_click=keep),
-            ft.FilledButton(say.delete, on_click=delete, bgcolor=ft.Colors.ERROR, color=ft.Colors.ON_ERROR),
-        ],
-    )

@@ -13,6 +13,7 @@ from views.look import ROOM
 from views.named import Go
 from views.picture import picture_view
 from views.troubles import trouble, waiting
+from views.undo import with_undo
 from views.welcome import Welcome
 
 ICONS: dict[Place, tuple[ft.IconData, ft.IconData]] = {
@@ -32,7 +33,7 @@ def Views(session: Session, go: Go) -> list[ft.View]:
     if account.phase == "member":
         views = [home(session, whereabouts, say, go)]
         if whereabouts.opened:
-            views.append(picture_view(session, whereabouts.opened, say, go))
+            views.append(picture_view(session, whereabouts, say, go))
         return views
     if account.phase == "visitor":
         content = keyed("welcome", Welcome, session, account, preferences, is_wide=whereabouts.is_wide)
@@ -51,7 +52,8 @@ def home(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.V
         go(f"/{PLACES[event.control.selected_index or 0]}")
 
     place = whereabouts.place
-    content = ft.SafeArea(place_of(session, whereabouts, say, go), expand=True)
+    placed = ft.SafeArea(place_of(session, whereabouts, say, go), expand=True)
+    content = with_undo(placed, session.deleting, say)
     chosen = PLACES.index(place)
     if not whereabouts.is_wide:
         bar = ft.NavigationBar(

@@ -1,6 +1,7 @@
 """Tasks on their way to a picture, or to a reason."""
 
 import asyncio
+from collections.abc import Sequence
 
 import flet as ft
 
@@ -27,7 +28,10 @@ def TaskList(session: Session, tasks: Tasks, gallery: Gallery, say: Words, go: G
     lines: list[ft.Control] = []
     if tasks.complaint is not None:
         lines.append(trouble(tasks.complaint, say, tasks.load))
-    lines += [keyed(followed.task.id, TaskCard, session, tasks, followed, say, go) for followed in tasks.followed]
+    lines += [
+        keyed(followed.task.id, TaskCard, session, tasks, followed, say, go, hidden=gallery.hidden)
+        for followed in tasks.followed
+    ]
     shown = {result.id for followed in tasks.followed for result in followed.task.results}
     recent = [picture for picture in gallery.pictures if picture.id not in shown][:12]
     if recent:
@@ -42,7 +46,10 @@ def TaskList(session: Session, tasks: Tasks, gallery: Gallery, say: Words, go: G
 
 
 @ft.component
-def TaskCard(session: Session, tasks: Tasks, followed: FollowedTask, say: Words, go: Go) -> ft.Control:
+def TaskCard(
+    session: Session, tasks: Tasks, followed: FollowedTask, say: Words, go: Go, *, hidden: frozenset[str]
+) -> ft.Control:
+    """`hidden`: ids of results that were deleted."""
     _, set_tick = ft.use_state(0)
     task = followed.task
 
@@ -55,8 +62,9 @@ def TaskCard(session: Session, tasks: Tasks, followed: FollowedTask, say: Words,
 
     ft.use_effect(tick, [task.has_ended])
     shown: list[ft.Control] = []
-    if task.results:
-        shown.append(results(task, say, go))
+    kept = [result for result in task.results if result.id not in hidden]
+    if kept:
+        shown.append(results(task, kept, say, go))
     elif not task.has_ended:
         shown.append(canvas(followed, say))
     prompt = ft.Text(
@@ -109,13 +117,13 @@ def canvas(followed: FollowedTask, say: Words) -> ft.Control:
     )
 
 
-def results(task: Task, say: Words, go: Go) -> ft.Control:
-    height = height_of(task.width, task.height) if len(task.results) == 1 else 220
+def results(task: Task, kept: Sequence[Result], say: Words, go: Go) -> ft.Control:
+    height = height_of(task.width, task.height) if len(kept) == 1 else 220
 
     def one(result: Result) -> ft.Control:
         image = ft.Image(
             result.image_url,
-            fit=ft.BoxFit.CONTAIN if len(task.results) == 1 else ft.BoxFit.COVER,
+            fit=ft.BoxFit.CONTAIN if len(kept) == 1 else ft.BoxFit.COVER,
             height=height,
             gapless_playback=True,
             exclude_from_semantics=True,
@@ -123,9 +131,7 @@ def results(task: Task, say: Words, go: Go) -> ft.Control:
         name = say.picture_of.format(prompt=task.prompt)
         return pressable(image, name, lambda: go(f"/create/{result.id}"), radius=0, key=result.id)
 
-    row = ft.Row(
-        [ft.Container(one(result), expand=True, key=result.id) for result in task.results], spacing=2, tight=True
-    )
+    row = ft.Row([ft.Container(one(result), expand=True, key=result.id) for result in kept], spacing=2, tight=True)
     return ft.Container(row, bgcolor=ft.Colors.SURFACE_CONTAINER, height=height)
 
 

@@ -6,6 +6,7 @@ import flet as ft
 
 from api.resources import Picture
 from texts.words import Words
+from views.look import INK
 from views.named import Go, pressable
 
 EXTENT = 220
@@ -22,9 +23,17 @@ def tile(picture: Picture, say: Words, open_it: Callable[[], None]) -> ft.Contro
         exclude_from_semantics=True,
         error_content=ft.Icon(ft.Icons.BROKEN_IMAGE_OUTLINED, color=ft.Colors.OUTLINE),
     )
-    backed = ft.Container(image, bgcolor=ft.Colors.SURFACE_CONTAINER)
+    backed: ft.Control = ft.Container(image, bgcolor=ft.Colors.SURFACE_CONTAINER)
     name = say.picture_of.format(prompt=picture.prompt or "")
+    if picture.favorite:
+        backed, name = ft.Stack([backed, heart()], fit=ft.StackFit.EXPAND), f"{name}, {say.favorite}"
     return pressable(backed, name, open_it, radius=14, key=picture.id)
+
+
+def heart() -> ft.Control:
+    """Seen on any picture."""
+    icon = ft.Icon(ft.Icons.FAVORITE, size=16, color=INK)
+    return ft.Container(icon, right=8, top=8, padding=5, border_radius=13, bgcolor=ft.Colors.BLACK_45)
 
 
 def tiles(

@@ -1,0 +1,189 @@
+"""How a picture is shown to others: a link of it, made, handed on and ended."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import flet as ft
+
+from api.resources import Picture
+from api.shares import Share
+from state.session import Session
+from state.shares import DAY, LIVES, Sharing
+from texts.words import Words
+from views.look import GAP, field, label, quiet
+from views.named import Action
+from views.qr import qr_png
+from views.sheet import sheet
+from views.troubles import trouble
+
+QR_SIDE = 208
+
+FOR_EVER = "0"
+"""Of a segment, which needs a text."""
+
+
+@ft.component
+def ShareSheet(session: Session, picture: Picture, say: Words, close: Action, *, is_wide: bool) -> ft.Control:
+    """Nothing in its place: the sheet lies above everything."""
+    sharing = ft.use_memo(lambda: Sharing(session.client, picture.id), [picture.id])
+    ft.use_state(sharing)
+    copied, set_copied = ft.use_state("")
+    url = (sharing.made.url or "") if sharing.made is not None else ""
+    qr = ft.use_memo(lambda: qr_png(url) if url else b"", [url])
+    ft.use_effect(sharing.load, [])
+    if url:
+        copy = copy_button(url, say, lambda: set_copied(url), is_copied=copied == url)
+        lines = [made(sharing, url, qr, copy, say)]
+    else:
+        lines = terms(sharing, say)
+    if sharing.refusal is not None and "password" not in sharing.refusal.fields:
+        lines.append(trouble(sharing.refusal, say))
+    lines += [ft.Divider(height=GAP), *links(session, sharing, say)]
+    ft.use_dialog(sheet(say.share, lines, say, close, is_wide=is_wide))
+    return ft.Container(width=0, height=0)
+
+
+def terms(sharing: Sharing, say: Words) -> list[ft.Control]:
+    chosen = sharing.terms
+
+    def lives(event: ft.Event[ft.SegmentedButton]) -> None:
+        sharing.choose(replace(chosen, expires_in=int(event.control.selected[0]) or None))
+
+    def typed(event: ft.Event[ft.TextField]) -> None:
+        sharing.choose(replace(sharing.terms, password=event.control.value or None))
+
+    def hide_prompt(is_on: bool) -> None:
+        sharing.choose(replace(sharing.terms, hide_prompt=is_on))
+
+    def allow_download(is_on: bool) -> None:
+        sharing.choose(replace(sharing.terms, allow_download=is_on))
+
+    wrong = sharing.refusal.fields.get("password") if sharing.refusal is not None else None
+    return [
+        label(say.share_lives),
+        ft.SegmentedButton(
+            [
+                ft.Segment(value=str(life or FOR_EVER), label=ft.Text(life_of(life, say), no_wrap=True))
+                for life in LIVES
+            ],
+            selected=[str(chosen.expires_in or FOR_EVER)],
+            show_selected_icon=False,
+            style=ft.ButtonStyle(padding=ft.Padding.symmetric(horizontal=4)),
+            on_change=lives,
+        ),
+        field(
+            value=chosen.password or "",
+            label=say.share_password,
+            password=True,
+            can_reveal_password=True,
+            max_length=128,
+            counter="",
+            error=wrong,
+            on_change=typed,
+        ),
+        switch(say.share_hide_prompt, hide_prompt, is_on=chosen.hide_prompt),
+        switch(say.share_allow_download, allow_download, is_on=chosen.allow_download),
+        ft.FilledButton(
+            say.loading if sharing.is_busy else say.share_create,
+            icon=ft.Icons.ADD_LINK,
+            on_click=sharing.create,
+            disabled=sharing.is_busy,
+            height=48,
+        ),
+    ]
+
+
+def switch(name: str, choose: Callable[[bool], None], *, is_on: bool) -> ft.Control:
+    def changed(event: ft.Event[ft.Switch]) -> None:
+        choose(bool(event.control.value))
+
+    return ft.Switch(label=name, value=is_on, label_position=ft.LabelPosition.LEFT, on_change=changed)
+
+
+def made(sharing: Sharing, url: str, qr: bytes, copy: ft.Control, say: Words) -> ft.Control:
+    code = ft.Image(
+        qr,
+        width=QR_SIDE,
+        height=QR_SIDE,
+        fit=ft.BoxFit.CONTAIN,
+        filter_quality=ft.FilterQuality.NONE,
+        semantics_label=say.share_qr,
+    )
+    lines: list[ft.Control] = [
+        ft.Container(code, bgcolor=ft.Colors.WHITE, border_radius=12, padding=4),
+        ft.Text(url, selectable=True, size=13, text_align=ft.TextAlign.CENTER),
+        copy,
+        ft.Text(say.share_once, size=13, color=ft.Colors.ON_SURFACE_VARIANT, text_align=ft.TextAlign.CENTER),
+        ft.TextButton(say.share_another, on_click=sharing.make_another),
+    ]
+    return ft.Column(lines, spacing=GAP, tight=True, horizontal_alignment=ft.CrossAxisAlignment.CENTER)
+
+
+def copy_button(url: str, say: Words, copied: Action, *, is_copied: bool) -> ft.Control:
+    """Copies within the click: a browser allows it at no other time."""
+    button = ft.FilledButton(
+        say.copied if is_copied else say.share_copy,
+        icon=ft.Icons.CHECK if is_copied else ft.Icons.CONTENT_COPY,
+        action=ft.CopyToClipboard(url),
+        on_click=copied,
+        height=48,
+    )
+    return ft.Semantics(content=button, live_region=True)
+
+
+def links(session: Session, sharing: Sharing, say: Words) -> list[ft.Control]:
+    now = session.client.connection.now()
+    lines: list[ft.Control] = [label(say.share_links)]
+    if not sharing.links and sharing.complaint is None:
+        return [*lines, quiet(say.loading if sharing.is_loading else say.share_none)]
+    by_life = sorted(sharing.links, key=lambda share: share.state(now) != "open")
+    lines += [
+        link(sharing, share, say, is_open=share.state(now) == "open", state=state_of(session, share, say))
+        for share in by_life
+    ]
+    if sharing.complaint is not None:
+        lines.append(trouble(sharing.complaint, say, sharing.load))
+    elif sharing.cursor is not None:
+        lines.append(ft.TextButton(say.share_more, on_click=sharing.load_more))
+    return lines
+
+
+def link(sharing: Sharing, share: Share, say: Words, *, is_open: bool, state: str) -> ft.Control:
+    marks = [
+        *([say.share_has_password] if share.has_password else []),
+        *([say.share_hides_prompt] if share.hide_prompt else []),
+        *([say.share_allows_download] if share.allow_download else []),
+    ]
+    color = None if is_open else ft.Colors.OUTLINE
+    made_on = say.share_made.format(day=f"{share.created_at.astimezone():%Y-%m-%d %H:%M}")
+    texts: list[ft.Control] = [ft.Text(state, color=color)]
+    texts.append(ft.Text(" · ".join([made_on, *marks]), size=12, color=color or ft.Colors.ON_SURFACE_VARIANT))
+    row: list[ft.Control] = [
+        ft.Icon(ft.Icons.LINK if is_open else ft.Icons.LINK_OFF, color=color or ft.Colors.PRIMARY),
+        ft.Column(texts, spacing=2, tight=True, expand=True),
+    ]
+    if is_open:
+        revoke = partial(sharing.revoke, share)
+        row.append(ft.TextButton(say.share_revoke, on_click=revoke, disabled=sharing.is_busy))
+    return ft.Row(row, spacing=12, key=share.id)
+
+
+def state_of(session: Session, share: Share, say: Words) -> str:
+    now = session.client.connection.now()
+    match share.state(now):
+        case "revoked":
+            return say.share_revoked
+        case "expired":
+            return say.share_expired
+    if share.expires_at is None:
+        return say.share_open
+    hours = (share.expires_at - now).total_seconds() / 3600
+    left = say.share_days.format(n=round(hours / 24)) if hours >= 48 else say.hours.format(n=max(1, round(hours)))
+    return say.share_open_for.format(left=left)
+
+
+def life_of(life: int | None, say: Words) -> str:
+    if life is None:
+        return say.share_for_ever
+    return say.share_day if life == DAY else say.share_days.format(n=life // DAY)

@@ -1,0 +1,37 @@
+"""What lies above a view for a while: a sheet from below where it is narrow, a dialog where it is wide."""
+
+from collections.abc import Sequence
+
+import flet as ft
+
+from texts.words import Words
+from views.look import GAP, READABLE, ROOM, heading
+from views.named import Action, icon_button
+
+
+def sheet(
+    title: str, lines: Sequence[ft.Control], say: Words, close: Action, *, is_wide: bool
+) -> ft.AlertDialog | ft.BottomSheet:
+    head = ft.Row(
+        [heading(title), icon_button(ft.Icons.CLOSE, say.close_sheet, close)],
+        alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
+    )
+    column = ft.Column(
+        [head, *lines],
+        spacing=GAP,
+        tight=True,
+        scroll=ft.ScrollMode.AUTO,
+        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+    )
+    if is_wide:
+        return ft.AlertDialog(
+            content=ft.Container(column, width=READABLE),
+            content_padding=ft.Padding.all(ROOM),
+            on_dismiss=close,
+        )
+    return ft.BottomSheet(
+        ft.Container(column, padding=ft.Padding(ROOM, 0, ROOM, ROOM)),
+        show_drag_handle=True,
+        scrollable=True,
+        on_dismiss=close,
+    )
