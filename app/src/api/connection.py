@@ -104,9 +104,14 @@ class Connection:
         """As `call`, for an answer that is no JSON."""
         return (await self.file(path)).content
 
-    async def file(self, path: str, query: Mapping[str, str | int | list[str]] | None = None) -> File:
-        """As `call`, for what is to be kept as a file."""
-        response = await self._authorized("GET", path, query=query)
+    async def file(
+        self,
+        path: str,
+        query: Mapping[str, str | int | list[str]] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> File:
+        """As `call`, for what is to be kept as a file; a body is posted."""
+        response = await self._authorized("GET" if body is None else "POST", path, query=query, body=body)
         return File(_file_name(response), response.content)
 
     @asynccontextmanager

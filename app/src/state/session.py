@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import flet as ft
 
@@ -18,6 +18,8 @@ from state.draft import Draft, Suggestions
 from state.favorites import Favorites
 from state.gallery import Gallery
 from state.preferences import Preferences
+from state.saving import SaveFile
+from state.selection import Selection
 from state.tasks import Tasks
 
 Place = Literal["create", "gallery", "account"]
@@ -50,12 +52,6 @@ class Whereabouts(ft.Observable):
         self.opened = opened
 
 
-class SaveFile(Protocol):
-    """Hands a file over to the person's device."""
-
-    async def __call__(self, name: str, content: bytes) -> None: ...
-
-
 class Session:
     def __init__(self, client: Client, preferences: Preferences, save_file: SaveFile) -> None:
         self.client = client
@@ -67,6 +63,7 @@ class Session:
         self.gallery = Gallery(client)
         self.favorites = Favorites(client, self.gallery)
         self.deleting = Deleting(client, self.gallery)
+        self.selection = Selection(client, self.gallery, self.deleting, save_file)
         self.tasks = Tasks(client, self.gallery.add)
         self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
         client.connection.when_signed_out = self.end
@@ -122,6 +119,7 @@ class Session:
         """What the next person at this device must not see."""
         self.tasks.stop()
         self.deleting.forget()
+        self.selection.end()
         self.gallery.forget()
         self.draft.forget()
         self.whereabouts.follow("/")

@@ -90,6 +90,20 @@ class Words:
     gallery: str
     gallery_empty: str
     gallery_empty_advice: str
+    search: str
+    clear_filters: str
+    favorites: str
+    nothing_found: str
+    nothing_found_advice: str
+    refresh: str
+    choose_pictures: str
+    choose_all: str
+    chosen: str
+    chosen_count: str
+    end_choosing: str
+    save_chosen: str
+    delete_chosen: str
+    periods: Mapping[str, str]
     loading: str
     picture_of: str
     zoom_in: str

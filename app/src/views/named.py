@@ -25,8 +25,12 @@ def named(control: ft.Control, name: str) -> ft.Control:
     return ft.MergeSemantics(content=ft.Semantics(content=control, label=name))
 
 
-def pressable(content: ft.Control, name: str, action: Action, *, radius: int, key: str | None = None) -> ft.Control:
-    """Anything that can be pressed, as one button."""
+def pressable(
+    content: ft.Control, name: str, action: Action, *, radius: int, key: str | None = None, hold: Action | None = None
+) -> ft.Control:
+    """Anything that can be pressed, as one button; `hold` is what a long press does."""
     silent = ft.Semantics(content=content, exclude_semantics=True)
-    button = ft.Container(silent, border_radius=radius, on_click=action, clip_behavior=ft.ClipBehavior.ANTI_ALIAS)
+    button = ft.Container(
+        silent, border_radius=radius, on_click=action, on_long_press=hold, clip_behavior=ft.ClipBehavior.ANTI_ALIAS
+    )
     return ft.MergeSemantics(key=key, content=ft.Semantics(content=button, label=name, button=True))

@@ -84,7 +84,7 @@ def home(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.V
 def place_of(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.Control:
     match whereabouts.place:
         case "gallery":
-            return keyed("gallery", GalleryView, session.gallery, say, go)
+            return keyed("gallery", GalleryView, session, session.gallery, session.selection, say, go)
         case "account":
             return keyed("account", AccountView, session, session.account, session.preferences, say)
     return keyed("create", Create, session, say, go, is_wide=whereabouts.is_wide)

@@ -14,7 +14,7 @@ from texts.words import Words
 from views.keyed import keyed
 from views.look import CORNER, GAP, ROOM, heading, quiet
 from views.named import Go, icon_button, pressable
-from views.tiles import tiles
+from views.tiles import recent
 from views.troubles import blank, trouble
 
 REFRESH_SECONDS = 5
@@ -33,9 +33,9 @@ def TaskList(session: Session, tasks: Tasks, gallery: Gallery, say: Words, go: G
         for followed in tasks.followed
     ]
     shown = {result.id for followed in tasks.followed for result in followed.task.results}
-    recent = [picture for picture in gallery.pictures if picture.id not in shown][:12]
-    if recent:
-        lines += [heading(say.gallery), tiles(recent, say, go, scroll=False)]
+    latest = [] if gallery.is_filtered else [picture for picture in gallery.pictures if picture.id not in shown][:12]
+    if latest:
+        lines += [heading(say.gallery), recent(latest, say, go)]
     if not lines and is_wide and not gallery.is_loading:
         return blank(ft.Icons.LANDSCAPE_OUTLINED, say.slogan, say.gallery_empty_advice)
     column = ft.Column(lines, spacing=GAP, tight=True, horizontal_alignment=ft.CrossAxisAlignment.STRETCH)
