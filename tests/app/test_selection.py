@@ -62,14 +62,14 @@ def test_chosen_pictures_are_deleted_together_and_come_back_together(installatio
             await painted(client, "a fox", "a teapot")
             selection = selection_of(client, Downloads(), undo_seconds=60)
             await selection.gallery.load()
-            selection.begin()
+            selection.begin("")
             selection.take_all()
             assert len(selection.ids) == 2
             selection.delete()
             assert selection.gallery.pictures == []
             selection.deleting.undo()
             assert len(selection.gallery.pictures) == 2
-            selection.begin()
+            selection.begin("")
             selection.take_all()
             selection.delete()
             await selection.deleting.finish()
@@ -84,7 +84,7 @@ def test_all_can_be_chosen_and_again_none(installation):
             await painted(client, "a fox", "a teapot")
             selection = selection_of(client, Downloads())
             await selection.gallery.load()
-            selection.begin()
+            selection.begin("")
             selection.take_all()
             selection.take_all()
             assert selection.ids == frozenset()

@@ -41,8 +41,8 @@ class Selection(ft.Observable):
         """Those that are still there, in the gallery's order."""
         return [picture for picture in self.gallery.pictures if picture.id in self.ids]
 
-    def begin(self, result_id: str = "") -> None:
-        """With one picture, or with none yet."""
+    def begin(self, result_id: str) -> None:
+        """With one picture; empty: with none yet."""
         self.is_on, self.ids = True, frozenset({result_id} if result_id else ())
 
     def toggle(self, result_id: str) -> None:

@@ -1,5 +1,7 @@
 """Everything that a person has made: looked for, looked through, chosen."""
 
+from functools import partial
+
 import flet as ft
 
 from state.gallery import Gallery
@@ -20,6 +22,7 @@ def GalleryView(session: Session, gallery: Gallery, selection: Selection, say: W
     def open_it(result_id: str) -> None:
         go(f"/gallery/{result_id}")
 
+    ft.use_effect(gallery.load, [])  # other devices make pictures, too
     # It stays the same from one rendering to the next, so that no tile is rendered anew for it.
     opening = ft.use_callback(open_it, [])
     pictures = gallery.pictures
@@ -58,7 +61,9 @@ def head(gallery: Gallery, selection: Selection, say: Words) -> ft.Control:
         [
             ft.Container(heading(say.gallery), expand=True),
             icon_button(ft.Icons.REFRESH, say.refresh, gallery.load),
-            icon_button(ft.Icons.CHECKLIST, say.choose_pictures, selection.begin, disabled=not gallery.pictures),
+            icon_button(
+                ft.Icons.CHECKLIST, say.choose_pictures, partial(selection.begin, ""), disabled=not gallery.pictures
+            ),
         ],
         spacing=4,
     )
