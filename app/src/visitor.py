@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from urllib.parse import urljoin
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,11 @@ class Visitor:
 
     headers: Mapping[str, str] = field(default_factory=dict)
     assets: str = ""
+
+    @property
+    def export_page(self) -> str:
+        """Where a browser fetches an export by itself; empty on a device, which has no such page."""
+        return urljoin(self.assets, "../export.html") if self.assets else ""
 
 
 _visitor: ContextVar[Visitor] = ContextVar("visitor", default=Visitor())  # noqa: B039 - frozen

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
+from api.accounts import Accounts
+from api.api_keys import ApiKeys
 from api.connection import Connection
 from api.decoding import decode
 from api.events import Event, follow
 from api.pictures import Pictures
 from api.resources import History, Model, Recipe, Suggestion, Task, Tokens, User
 from api.shares import Shares
+from api.sign_ins import SignIns
 
 AUTH = "/api/v1/auth"
 GENERATION = "/api/v1/generation"
@@ -20,8 +23,11 @@ class Client:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.accounts = Accounts(connection)
+        self.api_keys = ApiKeys(connection)
         self.pictures = Pictures(connection)
         self.shares = Shares(connection)
+        self.sign_ins = SignIns(connection)
 
     async def register(self, username: str, email: str, password: str) -> User:
         """Creates an account; it does not sign in."""

@@ -19,6 +19,7 @@ class User:
     id: str
     username: str
     email: str
+    role: Literal["user", "operator"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from state.complaints import Complaint
 
 Phase = Literal["arriving", "visitor", "member"]
 
+Farewell = Literal["ended", "deleted"]
+"""Why somebody is a visitor again who did not sign out: the session was ended elsewhere, or the account is deleted."""
+
 
 @dataclass(eq=False)
 class Account(ft.Observable):
@@ -20,6 +23,7 @@ class Account(ft.Observable):
     phase: arriving until it is known whether the tokens of an earlier visit still count.
     complaint: why arriving, registering or signing in did not succeed.
     is_busy: a call is under way.
+    farewell: what a visitor is still to be told.
     """
 
     client: Client
@@ -27,6 +31,7 @@ class Account(ft.Observable):
     user: User | None = None
     complaint: Complaint | None = None
     is_busy: bool = False
+    farewell: Farewell | None = None
 
     async def arrive(self) -> None:
         """Takes up an earlier visit. If the server cannot be reached, it may be tried again."""
@@ -74,9 +79,13 @@ class Account(ft.Observable):
         with suppress(ApiError):  # the tokens are gone from here, and the session ends by itself
             await self.client.logout()
 
-    def leave(self) -> None:
+    def leave(self, farewell: Farewell | None = None) -> None:
         """The session has ended."""
-        self.user, self.complaint, self.phase = None, None, "visitor"
+        self.user, self.complaint, self.phase, self.farewell = None, None, "visitor", farewell
+
+    def part(self) -> None:
+        """The visitor has been told."""
+        self.farewell = None
 
     def forget_complaint(self) -> None:
         self.complaint = None

@@ -10,7 +10,7 @@ from api.client import Client
 from api.pictures import Format
 from api.problems import ApiError
 from api.resources import Picture, Task
-from state.account import Account
+from state.account import Account, Farewell
 from state.catalogue import Catalogue
 from state.complaints import Complaint
 from state.deleting import Deleting
@@ -31,7 +31,7 @@ PLACES: tuple[Place, ...] = ("create", "gallery", "account")
 class Whereabouts(ft.Observable):
     """Attributes:
     place: which of the three.
-    opened: id of the result that is shown in full; empty: none.
+    opened: id of the result that is shown in full, or the part of the account; empty: none.
     is_wide: there is room for a rail beside the view.
     shows_details: of a picture that is shown in full.
     """
@@ -53,9 +53,12 @@ class Whereabouts(ft.Observable):
 
 
 class Session:
-    def __init__(self, client: Client, preferences: Preferences, save_file: SaveFile) -> None:
+    """`export_page` is where a browser saves an export by itself; empty: the client does it."""
+
+    def __init__(self, client: Client, preferences: Preferences, save_file: SaveFile, export_page: str = "") -> None:
         self.client = client
         self.save_file = save_file
+        self.export_page = export_page
         self.preferences = preferences
         self.whereabouts = Whereabouts()
         self.account = Account(client)
@@ -86,10 +89,10 @@ class Session:
         self._forget()
         await self.account.logout()
 
-    def end(self) -> None:
-        """The session has ended elsewhere."""
+    def end(self, farewell: Farewell = "ended") -> None:
+        """The session has ended in another way than by signing out here."""
         self._forget()
-        self.account.leave()
+        self.account.leave(farewell)
 
     async def leave(self) -> None:
         """The page is not there any more: closed, reloaded, or its connection is lost."""

@@ -15,9 +15,22 @@ def remaining(eta: Eta, now: datetime, say: Words) -> str:
 
 
 def span(seconds: float, say: Words) -> str:
-    """Seconds in fives, then minutes, then hours."""
+    """Seconds in fives, then minutes, hours, days."""
     if seconds < 60:
         return say.seconds.format(n=max(5 * -int(-seconds // 5), 5))
     if seconds < 90 * 60:
         return say.minutes.format(n=round(seconds / 60))
-    return say.hours.format(n=round(seconds / 3600))
+    if seconds < 48 * 3600:
+        return say.hours.format(n=round(seconds / 3600))
+    return say.days.format(n=round(seconds / 86400))
+
+
+def since(moment: datetime, now: datetime, say: Words) -> str:
+    """How long ago."""
+    seconds = (now - moment).total_seconds()
+    return say.just_now if seconds < 60 else say.ago.format(span=span(seconds, say))
+
+
+def until(moment: datetime, now: datetime, say: Words) -> str:
+    """How soon."""
+    return say.from_now.format(span=span((moment - now).total_seconds(), say))

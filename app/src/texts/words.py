@@ -36,6 +36,71 @@ class Words:
     signed_in_as: str
     required: str
 
+    # Parts of the account
+    overview: str
+    storage: str
+    storage_used: str
+    storage_used_of: str
+    storage_pictures: str
+    storage_stays: str
+    devices: str
+    devices_about: str
+    this_device: str
+    browser_on: str
+    device_unknown: str
+    last_used: str
+    signed_in_when: str
+    end_session: str
+    end_others: str
+    no_others: str
+    change_password: str
+    current_password: str
+    new_password: str
+    password_rule: str
+    password_ends_others: str
+    password_changed: str
+    password_unsure: str
+    api_keys: str
+    api_keys_about: str
+    api_keys_empty: str
+    new_key: str
+    key_name: str
+    key_name_hint: str
+    key_name_rule: str
+    key_scopes: str
+    key_scope_needed: str
+    scope_names: Mapping[str, str]
+    scopes: Mapping[str, str]
+    key_life: str
+    key_lives: Mapping[str, str]
+    make_key: str
+    key_made: str
+    key_once: str
+    copy: str
+    key_taken: str
+    revoke: str
+    revoke_key: str
+    revoke_question: str
+    revoke_about: str
+    key_revoked: str
+    key_expired: str
+    key_expires: str
+    key_endless: str
+    key_unused: str
+    delete_account: str
+    delete_account_about: str
+    deleted_with_account: tuple[str, ...]
+    export_about: str
+    export: str
+    confirm_password: str
+    delete_account_now: str
+    farewells: Mapping[str, tuple[str, str]]
+    """Title and sentence."""
+    just_now: str
+    ago: str
+    from_now: str
+    days: str
+
     # Asking for pictures
     create: str
     prompt: str
