@@ -5,7 +5,8 @@ import flet as ft
 from state.session import PLACES, Place, Session, Whereabouts
 from texts import WORDS
 from texts.words import Words
-from views.account import AccountView
+from views.account.farewell import farewell
+from views.account.frame import AccountView
 from views.create import Create
 from views.gallery import GalleryView
 from views.keyed import keyed
@@ -30,9 +31,10 @@ def Views(session: Session, go: Go) -> list[ft.View]:
     preferences, _ = ft.use_state(session.preferences)
     whereabouts, _ = ft.use_state(session.whereabouts)
     say = WORDS[preferences.language]
+    ft.use_dialog(farewell(account, say))
     if account.phase == "member":
         views = [home(session, whereabouts, say, go)]
-        if whereabouts.opened:
+        if whereabouts.opened and whereabouts.place != "account":
             views.append(picture_view(session, whereabouts, say, go))
         return views
     if account.phase == "visitor":
@@ -86,5 +88,5 @@ def place_of(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> 
         case "gallery":
             return keyed("gallery", GalleryView, session, session.gallery, session.selection, say, go)
         case "account":
-            return keyed("account", AccountView, session, session.account, session.preferences, say)
+            return keyed("account", AccountView, session, whereabouts, say, go)
     return keyed("create", Create, session, say, go, is_wide=whereabouts.is_wide)
