@@ -1,7 +1,5 @@
 """What is looked for in the gallery."""
 
-from functools import partial
-
 import flet as ft
 
 from state.catalogue import Catalogue
@@ -44,11 +42,15 @@ def Filters(gallery: Gallery, catalogue: Catalogue, preferences: Preferences, sa
 def chip(gallery: Gallery, label: str, name: str, *, wanted: object, otherwise: object = None) -> ft.Control:
     """Pressed again, it wants nothing."""
     is_wanted = getattr(gallery, name) == wanted
+
+    def choose() -> None:
+        gallery.filter(**{name: otherwise if is_wanted else wanted})
+
     return ft.Chip(
         label=label,
         key=label,
         selected=is_wanted,
         show_checkmark=False,
         selected_color=ft.Colors.PRIMARY_CONTAINER,
-        on_select=partial(gallery.filter, **{name: otherwise if is_wanted else wanted}),
+        on_select=choose,
     )
