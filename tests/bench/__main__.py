@@ -48,7 +48,7 @@ def main() -> None:
             users=arguments.users, waiting=arguments.waiting, seconds=arguments.seconds, streams=arguments.streams
         )
     if arguments.only in (None, "client"):
-        client.measure(sessions=arguments.sessions, repeats=5)
+        client.measure(sessions=arguments.sessions, pictures=2000, repeats=5)
 
 
 def _beside_the_engine(arguments: argparse.Namespace) -> None:

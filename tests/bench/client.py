@@ -16,9 +16,11 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from api.pictures import PAGE_SIZE
 from tests.app.stories.browser import CHROMIUM, DESKTOP, PHONE, launched
 from tests.bench.load import SETTINGS, Person
-from tests.bench.measures import cpu_seconds, memory_of, milliseconds
+from tests.bench.measures import cpu_seconds, memory_of_pid, milliseconds
+from tests.bench.scrolling import scrolled, titles
 from tests.bench.visitors import tokens, visiting
 from tests.installation import Installation, running_installation
 from texts import WORDS
@@ -29,7 +31,7 @@ STEP_SECONDS = 0.05
 COMPRESSED_SECONDS = 60
 
 
-def measure(*, sessions: int, repeats: int) -> None:
+def measure(*, sessions: int, pictures: int, repeats: int) -> None:
     """Starts an installation and prints the tables."""
     with (
         tempfile.TemporaryDirectory(prefix="imagegen-bench-", ignore_cleanup_errors=True) as folder,
@@ -41,7 +43,12 @@ def measure(*, sessions: int, repeats: int) -> None:
         else:
             _await_compression(installation)
             with sync_playwright() as playwright:
-                _first_screens(installation, launched(playwright), repeats)
+                browser = launched(playwright)
+                _first_screens(installation, browser, repeats)
+                _row(*titles())
+                for number in (2 * PAGE_SIZE, pictures):
+                    _row(f"  {number} pictures", *scrolled(installation, browser, number))
+                browser.close()
         asyncio.run(_sessions(installation, sessions))
 
 
@@ -68,7 +75,7 @@ def _first_screens(at: Installation, browser: Browser, repeats: int) -> None:
         page.goto(f"{at.url}/healthz")
         bare.append(time.monotonic() - began)
     _row("  yardstick: /healthz in the browser", milliseconds(statistics.median(bare)))
-    browser.close()
+    page.close()
 
 
 @contextmanager
@@ -163,7 +170,7 @@ class _Member(Person):
 
 def _memory(at: Installation) -> float:
     """MiB of the client's process."""
-    return memory_of(Path(f"/proc/{at.pid('app')}/smaps_rollup").read_text())[0]
+    return memory_of_pid(at.pid("app"))[0]
 
 
 def _await_compression(at: Installation) -> None:

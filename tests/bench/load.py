@@ -22,7 +22,7 @@ import httpx
 import httpx_sse
 import sqlalchemy
 
-from tests.bench.measures import cpu_seconds, largest_first, memory_of, milliseconds, percentile
+from tests.bench.measures import cpu_seconds, largest_first, memory_of_pid, milliseconds, percentile
 from tests.installation import Installation, running_installation
 
 SETTINGS = {
@@ -263,7 +263,7 @@ def _processors(at: Installation) -> Iterator[None]:
 def _memory(at: Installation) -> dict[str, tuple[float, float]]:
     """RSS and PSS of those that a stream passes."""
     pids = {name: at.pid(name) for name in ("gateway", "generation", "envoy")}
-    return {name: memory_of(Path(f"/proc/{pid}/smaps_rollup").read_text()) for name, pid in pids.items()}
+    return {name: memory_of_pid(pid) for name, pid in pids.items()}
 
 
 def _await_submission(at: Installation) -> None:

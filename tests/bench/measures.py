@@ -143,7 +143,7 @@ def costs(bench: Bench, workflow: Workflow, pictures: int, shown: int) -> Iterat
 
 def memory(bench: Bench) -> Iterator[Line]:
     """A worker's memory beside that of a process that has only imported what a worker imports."""
-    worker = memory_of(Path(f"/proc/{bench.parts.pids['worker']}/smaps_rollup").read_text())
+    worker = memory_of_pid(bench.parts.pids["worker"])
     bare, imports = _memory_after("pass"), _memory_after("import services.executor.worker.__main__")
     rows = [
         (f"a worker after {bench.executor.completed} pictures", worker, "< 120 MiB"),
@@ -158,6 +158,11 @@ def _memory_after(statement: str) -> tuple[float, float]:
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT}/protos/gen"}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     return memory_of(ran.stdout)
+
+
+def memory_of_pid(pid: int | None) -> tuple[float, float]:
+    """RSS and PSS in MiB of a process."""
+    return memory_of(Path(f"/proc/{pid}/smaps_rollup").read_text())
 
 
 def memory_of(rollup: str) -> tuple[float, float]:
