@@ -1,5 +1,6 @@
 """What browsers load, laid ready in a folder: Flutter's files from the flet-web wheel, freed of foreign hosts and of
-what this client does not use, with our own fonts and first page; each beside its compressed forms.
+what this client does not use, with our own fonts and first page; each beside its compressed forms. `app.static` adds
+Python to them.
 
 The folder is named after everything that went into it, and so are the URLs: `/app/<version>/…` never changes.
 """
@@ -7,8 +8,9 @@ The folder is named after everything that went into it, and so are the URLs: `/a
 import gzip
 import json
 import mimetypes
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -55,8 +57,14 @@ FONTS = [
 FOREIGN = b"https://cdn.jsdelivr.net/npm/"
 """Where the client looks for Rive's engine, which we do not use, even if it is told to ask no foreign host."""
 
-NOWHERE = b"/app/none/instead-of-foreign/"
-"""Of the same length, since the WebAssembly module counts its bytes."""
+NOWHERE = b"./app/none/no-foreign-engine/"
+"""Of the same length, since the WebAssembly module counts its bytes; relative to the first page."""
+
+FALLBACKS = re.compile(rb'"(\w+/v\d+/[\w-]+(?:\.\d+)?\.woff2)"')
+"""The engine's list of fonts for characters that no other has, by Google's file names."""
+
+SLICE = re.compile(r"notosanssc/v\d+/[\w-]+\.(\d+)\.woff2")
+"""A part of Noto Sans SC; its number is Google's, and so are those of ours."""
 
 COMPRESSED = frozenset({".css", ".frag", ".html", ".js", ".json", ".mjs", ".otf", ".svg", ".wasm", ""})
 BROTLI_QUALITY = 5  # 2.50 MB in 0.9 s for the largest file; 9 makes it 2.44 MB in 3.4 s
@@ -95,7 +103,7 @@ def lay_ready(parent: Path) -> Site:
     if not folder.exists():
         unfinished = parent / f"{version}.part"
         shutil.rmtree(unfinished, ignore_errors=True)
-        for name, content in _contents():
+        for name, content in contents():
             path = unfinished / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -104,9 +112,41 @@ def lay_ready(parent: Path) -> Site:
             if other != folder:
                 shutil.rmtree(other)
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    files = {name: _media_type(name) for name in names if not name.endswith((".br", ".gz", ".tmp"))}
-    index = Template((HERE / "static" / "index.html").read_text()).substitute(base=f"{PREFIX}/{version}")
-    return Site(folder, version, files, index.encode())
+    files = {name: media_type(name) for name in names if not name.endswith((".br", ".gz", ".tmp"))}
+    return Site(folder, version, files, first_page(f"{PREFIX}/{version}"))
+
+
+def contents() -> Iterator[tuple[str, bytes]]:
+    """Every file by its name, but for the first page and compressed forms."""
+    wheel = Path(flet_web.get_package_web_dir())
+    for name in FLUTTER:
+        content = (wheel / name).read_bytes()
+        if name == "flutter_bootstrap.js":
+            content = _loader(content)
+        yield name, content.replace(FOREIGN, NOWHERE)
+    yield "assets/FontManifest.json", json.dumps(FONTS).encode()
+    for path in sorted((HERE / "static").iterdir()):
+        if path.name != "index.html":
+            yield path.name, path.read_bytes()
+    for name in sorted(FALLBACKS.findall((wheel / "main.dart.js").read_bytes())):
+        yield f"fallback/{name.decode()}", _fallback(name.decode()).read_bytes()
+    for path in sorted(ASSETS.rglob("*")):
+        if path.is_file():
+            yield f"assets/{path.relative_to(ASSETS).as_posix()}", path.read_bytes()
+
+
+def first_page(base: str, scripts: Sequence[str] = ()) -> bytes:
+    """`base` is where the files are; `scripts` are names of files that are to run before the client starts."""
+    lines = "".join(f'<script src="{base}/{name}"></script>\n    ' for name in scripts)
+    return Template((HERE / "static" / "index.html").read_text()).substitute(base=base, scripts=lines).encode()
+
+
+def _fallback(name: str) -> Path:
+    """Of other fonts we have none. The engine asks again and again for one that it does not get, so it gets an empty
+    one.
+    """
+    part = SLICE.fullmatch(name)
+    return HERE / "fallback" / f"noto-sans-sc.{part[1]}.woff2" if part else HERE / "static" / "blank.woff2"
 
 
 def compress(site: Site) -> None:
@@ -132,7 +172,7 @@ def _gzip(content: bytes) -> bytes:
     return gzip.compress(content, 6, mtime=0)
 
 
-def _media_type(name: str) -> str:
+def media_type(name: str) -> str:
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
@@ -147,23 +187,6 @@ def _version() -> str:
 def _own_files() -> Iterator[Path]:
     for folder in (HERE / "static", HERE / "fallback", ASSETS):
         yield from sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _contents() -> Iterator[tuple[str, bytes]]:
-    wheel = Path(flet_web.get_package_web_dir())
-    for name in FLUTTER:
-        content = (wheel / name).read_bytes()
-        if name == "flutter_bootstrap.js":
-            content = _loader(content)
-        yield name, content.replace(FOREIGN, NOWHERE)
-    yield "assets/FontManifest.json", json.dumps(FONTS).encode()
-    for path in (HERE / "static").iterdir():
-        yield path.name, path.read_bytes()
-    for path in (HERE / "fallback").iterdir():
-        yield f"fallback/{path.name}", path.read_bytes()
-    for path in ASSETS.rglob("*"):
-        if path.is_file():
-            yield f"assets/{path.relative_to(ASSETS).as_posix()}", path.read_bytes()
 
 
 def _loader(bootstrap: bytes) -> bytes:

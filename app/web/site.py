@@ -1,18 +1,11 @@
 """Serves the site's files: under `/app/<version>/` for ever, the first page never without asking."""
 
-import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from app.web.files import Site
-
-FALLBACK = re.compile(r"fallback/notosanssc/v\d+/[\w-]+\.(\d+)\.woff2")
-"""The engine asks for a slice of Noto Sans SC by Google's file name; the slices' numbers are Google's, too."""
-
-BLANK_FONT = "blank.woff2"
-"""For other fallbacks. The engine asks again and again for one that it does not get."""
 
 NONE = "none"
 """The version under which the files of foreign hosts would be (files.NOWHERE)."""
@@ -46,10 +39,6 @@ class SiteEndpoints:
 
     async def file(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if slice_ := FALLBACK.fullmatch(name):
-            name = f"fallback/noto-sans-sc.{slice_[1]}.woff2"
-        elif name.startswith("fallback/") and name not in self._site.files:
-            name = BLANK_FONT
         if request.path_params["version"] == NONE:
             name = "none.js"
         media_type = self._site.files.get(name)

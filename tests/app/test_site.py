@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.web.files import FOREIGN
+from app.web.files import FALLBACKS, FOREIGN, NOWHERE
 from tests.deploy.waiting import wait_until
 
 
@@ -55,13 +55,19 @@ def test_the_client_is_freed_of_the_foreign_host_that_it_would_ask(http, base, n
     assert FOREIGN not in http.get(f"{base}/{name}", headers={"accept-encoding": "identity"}).content
 
 
-def test_slices_of_the_font_have_the_names_that_the_engine_asks_for(http, base):
-    answer = http.get(f"{base}/fallback/notosanssc/v37/k3kCo84MPvpLmixcA63oeAL7.119.woff2")
-    assert answer.headers["content-type"] == "font/woff2"
-    assert len(answer.content) > 10_000
-    other = http.get(f"{base}/fallback/notocoloremoji/v32/anything.0.woff2")
-    assert other.status_code == 200
-    assert other.content.startswith(b"wOF2")
+def test_what_it_would_ask_for_there_is_here(http):
+    script = http.get(f"{NOWHERE.decode().removeprefix('.')}rive/engine.js")
+    assert script.status_code == 200
+    assert script.headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize("font", ["notosanssc", "notocoloremoji"])
+def test_fonts_have_the_names_that_the_engine_asks_for(http, base, font):
+    names = FALLBACKS.findall(http.get(f"{base}/main.dart.js").content)
+    answers = [http.get(f"{base}/fallback/{name.decode()}") for name in names if name.startswith(font.encode())]
+    assert {answer.headers["content-type"] for answer in answers} == {"font/woff2"}
+    assert all(answer.content.startswith(b"wOF2") for answer in answers)
+    assert max(len(answer.content) > 10_000 for answer in answers) == (font == "notosanssc")
 
 
 @pytest.mark.parametrize("path", ["nothing.js", "../settings.py", "%2e%2e/%2e%2e/secrets.json", "assets/"])

@@ -1,8 +1,12 @@
-// Starts Flutter from our own files. `flet` is read by the Dart client.
-const base = document.currentScript.dataset.base;
+// Starts Flutter from our own files. `flet` is read by the Dart client, and by Flet's python.js if that has been loaded:
+// then Python runs in this browser, and not behind `/ws`.
+const base = new URL(document.currentScript.dataset.base, document.baseURI).pathname;
 
 var flet = {
-  pyodide: false,
+  pyodide: "jsConnect" in globalThis,
+  pyodideUrl: `${base}/pyodide/pyodide.mjs`,
+  pythonModuleName: "main",
+  appPackageUrl: `${base}/app.tar.gz`,
   multiView: false,
   noCdn: true,
   webSocketEndpoint: "/ws",
