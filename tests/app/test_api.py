@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import httpx
 import pytest
 
+from api.client import Client
+from api.connection import Connection
 from api.events import Changed, Lost, Previewed, Progressed
 from api.problems import Problem, Unreachable
 from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, expired, somebody, tab
@@ -216,5 +219,15 @@ def test_what_the_gateway_says_about_a_recipe_names_its_field(installation):
             with pytest.raises(Problem) as refusal:
                 await client.login("nobody", PASSWORD)
             assert refusal.value.code == "bad_credentials"
+
+    run(story)
+
+
+@pytest.mark.parametrize("date", ["Sat, 28 Nov 2026 07:00:00 -0000", "yesterday", ""])
+def test_a_date_that_tells_no_time_spoils_no_answer(date):
+    async def story() -> None:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, headers={"date": date}, json={"models": []}))
+        async with httpx.AsyncClient(base_url="http://gateway", transport=transport) as http:
+            assert await Client(Connection(http, Memory())).models() == []
 
     run(story)

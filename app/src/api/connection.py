@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -220,11 +220,8 @@ class Connection:
         return {**self._headers, **(headers or {}), **token}
 
     def _tell_time(self, response: httpx.Response) -> None:
-        try:
-            told = parsedate_to_datetime(response.headers["date"])
-        except (KeyError, ValueError):
-            return
-        self._ahead = told - datetime.now(UTC)
+        with suppress(KeyError, ValueError, TypeError):  # no date, none that can be read, one without its zone
+            self._ahead = parsedate_to_datetime(response.headers["date"]) - datetime.now(UTC)
 
 
 def _file_name(response: httpx.Response) -> str:
