@@ -1,6 +1,7 @@
 """The client: what runs on the web, on a phone and on a desktop."""
 
 import os
+import sys
 
 import flet as ft
 import httpx
@@ -8,14 +9,12 @@ import httpx
 from api.client import Client
 from api.connection import Connection
 from api.resources import Language
+from server import URL
 from state.preferences import Preferences
 from state.session import Session
 from state.storage import KeptTokens
 from surface import Surface
-from visitor import visitor
-
-SERVER = os.environ.get("IMAGEGEN_URL", "http://127.0.0.1:8080")
-"""Where a packaged client finds the gateway; on the web it is where the page came from."""
+from visitor import Visitor, visiting, visitor
 
 
 async def show(page: ft.Page, http: httpx.AsyncClient) -> None:
@@ -40,8 +39,14 @@ async def spoken(page: ft.Page) -> Language:
 
 
 async def main(page: ft.Page) -> None:
-    """A packaged client's own beginning."""
-    await show(page, httpx.AsyncClient(base_url=SERVER))
+    """The beginning of a client that runs without the web process: on a device, or in a browser by Pyodide."""
+    if sys.platform == "emscripten":
+        from browser import FetchTransport, assets, origin  # noqa: PLC0415 - there is no such module elsewhere
+
+        with visiting(Visitor(assets=assets())):
+            await show(page, httpx.AsyncClient(base_url=URL or origin(), transport=FetchTransport()))
+    else:
+        await show(page, httpx.AsyncClient(base_url=os.environ.get("IMAGEGEN_URL", URL)))
 
 
 if __name__ == "__main__":
