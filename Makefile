@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor auth test test-app thorough doors chaos fuzz audit bench simulate check check-deploy format proto lock
+.PHONY: help setup run executor auth test test-app app-static thorough doors chaos fuzz audit bench simulate check check-deploy format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,6 +30,10 @@ test: setup ## Run every test against real PostgreSQL, Valkey, Envoy and sketch
 
 test-app: setup ## Run the client's tests with every story (its stories want Chromium from the system)
 	@STORIES=1 $(BIN)/pytest -n 0 tests/app
+
+app-static: setup ## Make the client a folder of plain files: make app-static OUT=folder [SERVER=URL]
+	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/python -m app.static $(or $(OUT),$(error say where: OUT=folder)) \
+		$(if $(SERVER),--server $(SERVER))
 
 thorough: setup ## Run the tests of whole installations in their long form
 	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
@@ -37,11 +38,14 @@ def launched(playwright: Playwright) -> Browser:
 
 
 class Screen:
-    """One tab. Nothing that it asks for may come from a foreign host, and no script of it may fail."""
+    """One tab. Nothing that it asks for may come from a foreign host, and no script of it may fail. `also` is a URL
+    whose host is not foreign.
+    """
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, also: str | None = None) -> None:
         self.page = page
         self.url = url
+        self._ours = (urljoin(url, "/"), urljoin(also or url, "/"), "blob:", "data:")
         self.foreign: list[str] = []
         self.failures: list[str] = []
         page.set_default_timeout(30_000)
@@ -49,7 +53,7 @@ class Screen:
         page.on("pageerror", lambda error: self.failures.append(str(error)))
 
     def _note(self, request: Any) -> None:
-        if not request.url.startswith((self.url, "blob:", "data:")):
+        if not request.url.startswith(self._ours):
             self.foreign.append(request.url)
 
     def open(self, route: str = "/") -> None:
@@ -106,9 +110,9 @@ class Screen:
 
 
 @contextmanager
-def screen(browser: Browser, url: str, **options: Any) -> Iterator[Screen]:
+def screen(browser: Browser, url: str, *, also: str | None = None, **options: Any) -> Iterator[Screen]:
     context = browser.new_context(**options)
-    shown = Screen(context.new_page(), url)
+    shown = Screen(context.new_page(), url, also)
     try:
         yield shown
         assert shown.foreign == []
