@@ -24,7 +24,7 @@ class Surface:
         page.theme, page.dark_theme = theme(), theme(is_dark=True)
         page.fonts = fonts(self._assets)
         page.theme_mode = ft.ThemeMode(session.preferences.light)
-        session.preferences.subscribe(self._light_up)
+        self._lit = session.preferences.subscribe(self._light_up)  # Flet itself holds a listener weakly
         page.on_resize = self._measure
         page.on_route_change = self._arrive
         page.on_view_pop = lambda: self._go(f"/{session.whereabouts.place}")
