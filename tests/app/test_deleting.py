@@ -120,6 +120,20 @@ def test_many_are_deleted_and_taken_back_together(installation):
     run(story)
 
 
+def test_when_all_that_was_loaded_is_deleted_the_next_page_comes(installation):
+    async def story() -> None:
+        async with a_gallery(installation.url, count=4) as (gallery, deleting):
+            four = ids(*gallery.pictures)
+            gallery.forget()
+            page = await gallery.client.pictures.page(limit=3)
+            gallery.loaded, gallery.cursor = page.results, page.next_cursor
+            deleting.delete(gallery.pictures)
+            await deleting.finish()
+            assert ids(*gallery.pictures) == four[3:]
+
+    run(story)
+
+
 def test_what_is_being_deleted_is_not_deleted_again(installation):
     async def story() -> None:
         async with a_gallery(installation.url) as (gallery, deleting):

@@ -10,7 +10,7 @@ ended elsewhere deletes nothing more.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import flet as ft
@@ -44,7 +44,7 @@ class Deleting(ft.Observable):
     returned: int = 0
     complaint: Complaint | None = None
     _timer: asyncio.TimerHandle | None = field(default=None, init=False, repr=False)
-    _telling: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
 
     def delete(self, pictures: Iterable[Picture]) -> None:
         """Takes them out of sight at once. An earlier deletion cannot be taken back any more."""
@@ -56,6 +56,8 @@ class Deleting(ft.Observable):
         self.gallery.hide(picture.id for picture in chosen)
         self.pending = chosen
         self._timer = asyncio.get_running_loop().call_later(self.seconds, self._tell)
+        if not self.gallery.pictures:  # there may be more, on the next page
+            self._go_on(self.gallery.load_more())
 
     def undo(self) -> None:
         """Whatever was deleted last is where it was."""
@@ -64,8 +66,8 @@ class Deleting(ft.Observable):
     async def finish(self) -> None:
         """Waits no longer: the server is told now. Returns when it has answered, or does not in time."""
         self._tell()
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=LEAVE_SECONDS)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
 
     def dismiss(self) -> None:
         """The complaint has been read."""
@@ -74,8 +76,8 @@ class Deleting(ft.Observable):
     def forget(self) -> None:
         """The person has gone, and takes back what the server does not know yet."""
         self._take()
-        for telling in self._telling:
-            telling.cancel()
+        for task in self._tasks:
+            task.cancel()
         self.dismiss()
 
     def _take(self) -> tuple[Picture, ...]:
@@ -88,9 +90,12 @@ class Deleting(ft.Observable):
     def _tell(self) -> None:
         taken = self._take()
         if taken:
-            telling = asyncio.create_task(self._delete([picture.id for picture in taken]))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+            self._go_on(self._delete([picture.id for picture in taken]))
+
+    def _go_on(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _delete(self, result_ids: Sequence[str]) -> None:
         for first in range(0, len(result_ids), MOST_DELETED):

@@ -1,4 +1,4 @@
-"""Spans of time as people speak, so that what is shown changes seldom."""
+"""Times and spans of time as people speak, so that what is shown changes seldom."""
 
 from datetime import datetime
 

@@ -203,7 +203,6 @@ class Words:
     share: str
     share_lives: str
     share_day: str
-    share_days: str
     share_for_ever: str
     share_password: str
     share_hide_prompt: str

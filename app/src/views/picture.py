@@ -92,7 +92,8 @@ def Opened(session: Session, whereabouts: Whereabouts, picture: Picture, say: Wo
 
     ft.use_effect(inform, [is_informed])
     facts = details(picture, opened, session.catalogue, say, lambda: set_is_copied(True), is_copied=is_copied)
-    ft.use_dialog(sheet(say.details, facts, say, fold, is_wide=False) if is_informed and not is_wide else None)
+    below = sheet(say.details, facts, say, fold, is_wide=False, is_tall=False)
+    ft.use_dialog(below if is_informed and not is_wide else None)
     size = " · ".join([f"{picture.width} × {picture.height}", *([picture.model] if picture.model else [])])
     told = ft.Text(notice(opened, say) or size, size=13, color=ft.Colors.WHITE_70, text_align=ft.TextAlign.CENTER)
     column = ft.Column(

@@ -6,6 +6,7 @@ from api.pictures import NotedRecipe
 from api.resources import Picture
 from state.catalogue import Catalogue
 from state.opened import OpenedPicture
+from texts.spans import since
 from texts.words import Words
 from views.look import GAP, label
 from views.named import Action
@@ -36,7 +37,7 @@ def details(
         lines.append(trouble(opened.unknown, say, opened.load_recipe))
     else:
         lines.append(ft.Container(waiting(say), height=96))
-    lines.append(fact(say.painted_on, f"{picture.created_at.astimezone():%Y-%m-%d %H:%M}"))
+    lines.append(fact(say.painted_on, since(picture.created_at, opened.session.client.connection.now(), say)))
     return lines
 
 
@@ -55,9 +56,7 @@ def ingredients(recipe: NotedRecipe, catalogue: Catalogue, say: Words) -> list[f
 
 
 def fact(name: str, value: str) -> ft.Control:
-    """Read as one: a name, and what it is."""
-    pair = ft.Column([label(name), ft.Text(value, selectable=True)], spacing=2, tight=True)
-    return ft.MergeSemantics(content=pair)
+    return ft.Column([label(name), ft.Text(value, color=ft.Colors.ON_SURFACE)], spacing=2, tight=True)
 
 
 def panel(lines: list[ft.Control], width: int) -> ft.Control:

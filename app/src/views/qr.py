@@ -4,8 +4,8 @@ import io
 
 import segno
 
-PIXELS = 6
-"""Of one module in the file; it is shown smaller or larger without smoothing."""
+PIXELS = 5
+"""Of one module. The picture is shown as large as it is: at another size some modules would be wider than others."""
 
 QUIET = 4
 """Modules of white around it: what the standard asks for, and many readers need."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import flet as ft
@@ -10,14 +11,13 @@ from api.resources import Picture
 from api.shares import Share
 from state.session import Session
 from state.shares import DAY, LIVES, Sharing
+from texts.spans import since, span
 from texts.words import Words
 from views.look import GAP, field, label, quiet
 from views.named import Action
 from views.qr import qr_png
 from views.sheet import sheet
 from views.troubles import trouble
-
-QR_SIDE = 208
 
 FOR_EVER = "0"
 """Of a segment, which needs a text."""
@@ -39,7 +39,7 @@ def ShareSheet(session: Session, picture: Picture, say: Words, close: Action, *,
         lines = terms(sharing, say)
     if sharing.refusal is not None and "password" not in sharing.refusal.fields:
         lines.append(trouble(sharing.refusal, say))
-    lines += [ft.Divider(height=GAP), *links(session, sharing, say)]
+    lines += [ft.Divider(height=GAP), *links(sharing, say)]
     ft.use_dialog(sheet(say.share, lines, say, close, is_wide=is_wide))
     return ft.Container(width=0, height=0)
 
@@ -98,21 +98,25 @@ def switch(name: str, choose: Callable[[bool], None], *, is_on: bool) -> ft.Cont
     def changed(event: ft.Event[ft.Switch]) -> None:
         choose(bool(event.control.value))
 
-    return ft.Switch(label=name, value=is_on, label_position=ft.LabelPosition.LEFT, on_change=changed)
+    row = ft.Row([ft.Text(name, expand=True), ft.Switch(value=is_on, on_change=changed)])
+    return ft.MergeSemantics(content=row)
 
 
 def made(sharing: Sharing, url: str, qr: bytes, copy: ft.Control, say: Words) -> ft.Control:
     code = ft.Image(
         qr,
-        width=QR_SIDE,
-        height=QR_SIDE,
-        fit=ft.BoxFit.CONTAIN,
+        fit=ft.BoxFit.NONE,
         filter_quality=ft.FilterQuality.NONE,
         semantics_label=say.share_qr,
     )
     lines: list[ft.Control] = [
-        ft.Container(code, bgcolor=ft.Colors.WHITE, border_radius=12, padding=4),
-        ft.Text(url, selectable=True, size=13, text_align=ft.TextAlign.CENTER),
+        ft.Container(code, bgcolor=ft.Colors.WHITE, border_radius=12),
+        ft.Semantics(
+            # What can be selected is an empty field to those who do not see it.
+            content=ft.Text(url, selectable=True, size=13, text_align=ft.TextAlign.CENTER),
+            exclude_semantics=True,
+            label=url,
+        ),
         copy,
         ft.Text(say.share_once, size=13, color=ft.Colors.ON_SURFACE_VARIANT, text_align=ft.TextAlign.CENTER),
         ft.TextButton(say.share_another, on_click=sharing.make_another),
@@ -132,16 +136,13 @@ def copy_button(url: str, say: Words, copied: Action, *, is_copied: bool) -> ft.
     return ft.Semantics(content=button, live_region=True)
 
 
-def links(session: Session, sharing: Sharing, say: Words) -> list[ft.Control]:
-    now = session.client.connection.now()
+def links(sharing: Sharing, say: Words) -> list[ft.Control]:
+    now = sharing.client.connection.now()
     lines: list[ft.Control] = [label(say.share_links)]
     if not sharing.links and sharing.complaint is None:
         return [*lines, quiet(say.loading if sharing.is_loading else say.share_none)]
     by_life = sorted(sharing.links, key=lambda share: share.state(now) != "open")
-    lines += [
-        link(sharing, share, say, is_open=share.state(now) == "open", state=state_of(session, share, say))
-        for share in by_life
-    ]
+    lines += [link(sharing, share, now, say) for share in by_life]
     if sharing.complaint is not None:
         lines.append(trouble(sharing.complaint, say, sharing.load))
     elif sharing.cursor is not None:
@@ -149,15 +150,16 @@ def links(session: Session, sharing: Sharing, say: Words) -> list[ft.Control]:
     return lines
 
 
-def link(sharing: Sharing, share: Share, say: Words, *, is_open: bool, state: str) -> ft.Control:
+def link(sharing: Sharing, share: Share, now: datetime, say: Words) -> ft.Control:
+    is_open = share.state(now) == "open"
     marks = [
         *([say.share_has_password] if share.has_password else []),
         *([say.share_hides_prompt] if share.hide_prompt else []),
         *([say.share_allows_download] if share.allow_download else []),
     ]
     color = None if is_open else ft.Colors.OUTLINE
-    made_on = say.share_made.format(day=f"{share.created_at.astimezone():%Y-%m-%d %H:%M}")
-    texts: list[ft.Control] = [ft.Text(state, color=color)]
+    made_on = say.share_made.format(when=since(share.created_at, now, say))
+    texts: list[ft.Control] = [ft.Text(state_of(share, now, say), color=color)]
     texts.append(ft.Text(" · ".join([made_on, *marks]), size=12, color=color or ft.Colors.ON_SURFACE_VARIANT))
     row: list[ft.Control] = [
         ft.Icon(ft.Icons.LINK if is_open else ft.Icons.LINK_OFF, color=color or ft.Colors.PRIMARY),
@@ -169,8 +171,7 @@ def link(sharing: Sharing, share: Share, say: Words, *, is_open: bool, state: st
     return ft.Row(row, spacing=12, key=share.id)
 
 
-def state_of(session: Session, share: Share, say: Words) -> str:
-    now = session.client.connection.now()
+def state_of(share: Share, now: datetime, say: Words) -> str:
     match share.state(now):
         case "revoked":
             return say.share_revoked
@@ -178,12 +179,10 @@ def state_of(session: Session, share: Share, say: Words) -> str:
             return say.share_expired
     if share.expires_at is None:
         return say.share_open
-    hours = (share.expires_at - now).total_seconds() / 3600
-    left = say.share_days.format(n=round(hours / 24)) if hours >= 48 else say.hours.format(n=max(1, round(hours)))
-    return say.share_open_for.format(left=left)
+    return say.share_open_for.format(left=span((share.expires_at - now).total_seconds(), say))
 
 
 def life_of(life: int | None, say: Words) -> str:
     if life is None:
         return say.share_for_ever
-    return say.share_day if life == DAY else say.share_days.format(n=life // DAY)
+    return say.share_day if life == DAY else say.days.format(n=life // DAY)

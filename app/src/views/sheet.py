@@ -10,8 +10,9 @@ from views.named import Action, icon_button
 
 
 def sheet(
-    title: str, lines: Sequence[ft.Control], say: Words, close: Action, *, is_wide: bool
+    title: str, lines: Sequence[ft.Control], say: Words, close: Action, *, is_wide: bool, is_tall: bool = True
 ) -> ft.AlertDialog | ft.BottomSheet:
+    """Scrolls when it must. A sheet takes the whole height, or half of it if it is not tall."""
     head = ft.Row(
         [heading(title), icon_button(ft.Icons.CLOSE, say.close_sheet, close)],
         alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
@@ -20,18 +21,15 @@ def sheet(
         [head, *lines],
         spacing=GAP,
         tight=True,
-        scroll=ft.ScrollMode.AUTO,
         horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
     )
     if is_wide:
-        return ft.AlertDialog(
-            content=ft.Container(column, width=READABLE),
-            content_padding=ft.Padding.all(ROOM),
-            on_dismiss=close,
-        )
+        content = ft.Container(column, width=READABLE)
+        return ft.AlertDialog(content=content, content_padding=ft.Padding.all(ROOM), scrollable=True, on_dismiss=close)
+    column.scroll = ft.ScrollMode.AUTO
     return ft.BottomSheet(
         ft.Container(column, padding=ft.Padding(ROOM, 0, ROOM, ROOM)),
         show_drag_handle=True,
-        scrollable=True,
+        scrollable=is_tall,
         on_dismiss=close,
     )
