@@ -1,8 +1,10 @@
 """A visitor's session behind `/ws`: Flet's, told who is behind the connection."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,13 +79,25 @@ async def receive(websocket: WebSocket, main: Main, *, assets: str, session_seco
         },
         assets=f"{headers.get('origin', '')}{assets}/",
     )
+
+    async def begin(page: ft.Page) -> None:
+        await main(page)
+        # Flet's own: what renders the changes. An error ends it, of which Flet tells nobody.
+        rendering: asyncio.Task[None] = vars(page.session)["_Session__updates_task"]
+        rendering.add_done_callback(partial(_tell_of_crash, page))
+
     with visiting(visitor):
         connection = Visit(
             loop=asyncio.get_running_loop(),
             executor=app_manager.executor,
-            main=main,
+            main=begin,
             before_main=None,
             session_timeout_seconds=session_seconds,
         )
         with CONNECTIONS.track_inprogress(), suppress(Unintroduced):
             await connection.handle(websocket)
+
+
+def _tell_of_crash(page: ft.Page, rendering: asyncio.Task[None]) -> None:
+    if not rendering.cancelled() and (error := rendering.exception()):
+        page.session.error("".join(traceback.format_exception(error)))

@@ -18,10 +18,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from api.pictures import PAGE_SIZE
 from tests.app.stories.browser import CHROMIUM, DESKTOP, PHONE, launched
+from tests.app.visitors import tokens, visiting
 from tests.bench.load import SETTINGS, Person
 from tests.bench.measures import cpu_seconds, memory_of_pid, milliseconds
 from tests.bench.scrolling import scrolled, titles
-from tests.bench.visitors import tokens, visiting
 from tests.installation import Installation, running_installation
 from texts import WORDS
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import websockets
 
-REGISTER, PATCH, INVOKE = 1, 2, 5
+REGISTER, PATCH, INVOKE, CRASHED = 1, 2, 5, 6
 PREFIX = b"\x00"
 PAGE = {
     "route": "/create",
@@ -45,7 +45,7 @@ class Visitor:
         self.settled = asyncio.Event()
 
     async def stay(self, connection: websockets.ClientConnection) -> None:
-        await connection.send(_frame(REGISTER, {"session_id": None, "page_name": "", "page": PAGE}))
+        await connection.send(frame_of(REGISTER, {"session_id": None, "page_name": "", "page": PAGE}))
         async for frame in connection:
             assert isinstance(frame, bytes)
             self.bytes += len(frame)
@@ -56,7 +56,7 @@ class Visitor:
                     self.settled.set()
             elif action == INVOKE:
                 answer = {"control_id": body["control_id"], "call_id": body["call_id"], "error": None}
-                await connection.send(_frame(INVOKE, {**answer, "result": self._answer(body)}))
+                await connection.send(frame_of(INVOKE, {**answer, "result": self._answer(body)}))
 
     def _answer(self, body: dict[str, Any]) -> Any:
         arguments = body.get("args") or {}
@@ -92,5 +92,5 @@ async def visiting(url: str, kept: dict[str, str]) -> AsyncIterator[Visitor]:
                 await staying
 
 
-def _frame(action: int, body: dict[str, Any]) -> bytes:
+def frame_of(action: int, body: dict[str, Any]) -> bytes:
     return PREFIX + bytes(msgpack.packb([action, body]))
