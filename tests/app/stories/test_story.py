@@ -12,11 +12,11 @@ from texts import WORDS
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_from_the_first_visit_to_a_picture_and_back(installation, browser, place):
+def test_from_the_first_visit_to_the_end_of_the_account(installation, browser, place):
     say, tab, prompt = place.say, place.tab, place.prompt
-    with screen(browser, installation.url, **place.browser) as shown:
-        name = register(shown, say)
-
+    clipboard = ["clipboard-read", "clipboard-write"]
+    with screen(browser, installation.url, **place.browser, permissions=clipboard) as shown:
+        register(shown, say)
         shown.press("Stable Diffusion 1.5", "checkbox")
         shown.press("4:3")
         shown.type(say.prompt, prompt)
@@ -27,23 +27,35 @@ def test_from_the_first_visit_to_a_picture_and_back(installation, browser, place
         shown.press(say.gallery, tab)
         shown.sees_no(say.generate)
         shown.press(picture)
-        shown.sees(say.zoom_in)
         shown.press(say.zoom_in)
+        shown.press(say.mark)
+        shown.sees(say.unmark)
         with shown.page.expect_download() as download:
             shown.press(say.download)
         assert download.value.suggested_filename.endswith(".png")
         assert download.value.path().read_bytes().startswith(b"\x89PNG")
+
+        shown.press(say.share)
+        shown.press(say.share_create)
+        shown.press(say.share_copy)
+        shown.sees(say.copied)
+        link = shown.page.evaluate("navigator.clipboard.readText()")
+        stranger = browser.new_context(locale=place.browser["locale"]).new_page()
+        stranger.goto(link)
+        expect(stranger.locator("img").first).to_be_visible()
+        shown.press(say.close_sheet)
         shown.page.go_back()
-        shown.sees(say.account, tab)
+        shown.sees(f"{picture}, {say.favorite}")
 
         shown.reload()
-        shown.sees(picture)
         shown.press(say.account, tab)
-        shown.reads(name)
-        shown.press(say.sign_out)
+        shown.press(say.delete_account)
+        shown.type(say.confirm_password, PASSWORD)
+        shown.press(say.delete_account_now)
+        shown.press(say.understood)
         shown.sees(say.sign_in)
-        shown.reload()
-        shown.sees(say.sign_in)
+        wait_until(lambda: stranger.goto(link).status in (404, 410))
+        stranger.context.close()
 
 
 def test_a_task_shows_its_way_and_can_be_canceled(installation, browser):
