@@ -35,6 +35,9 @@ app-static: setup ## Make the client a folder of plain files: make app-static OU
 	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/python -m app.static $(or $(OUT),$(error say where: OUT=folder)) \
 		$(if $(SERVER),--server $(SERVER))
 
+screenshots: setup ## Look at every view of the client, in both sizes and themes: make screenshots [OUT=var/screenshots]
+	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/python -m tests.app.screenshots --out $(or $(OUT),var/screenshots)
+
 thorough: setup ## Run the tests of whole installations in their long form
 	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security
 

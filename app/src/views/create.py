@@ -17,6 +17,7 @@ from views.keyed import keyed
 from views.look import GAP, READABLE, ROOM, field, heading, label, quiet
 from views.named import Action, Go, pressable
 from views.tasks import TaskList
+from views.toggle import toggle
 from views.troubles import trouble, waiting
 
 MOST_COUNTS = 4
@@ -177,14 +178,12 @@ def models(draft: Draft, catalogue: Catalogue, chosen: Model, say: Words) -> ft.
         return say.model_cold if model.availability == "cold" else ""
 
     chips: list[ft.Control] = [
-        ft.Chip(
-            label=model.display_names.said_in(language),
+        toggle(
+            model.display_names.said_in(language),
+            partial(draft.choose, model),
+            is_on=model.name == chosen.name,
             key=model.name,
-            selected=model.name == chosen.name,
             disabled=not model.available,
-            show_checkmark=False,
-            selected_color=ft.Colors.PRIMARY_CONTAINER,
-            on_select=partial(draft.choose, model),
         )
         for model in catalogue.models
     ]

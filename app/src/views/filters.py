@@ -8,6 +8,7 @@ from state.preferences import Preferences
 from texts.words import Words
 from views.look import field
 from views.named import icon_button
+from views.toggle import toggle
 
 
 @ft.component
@@ -46,11 +47,4 @@ def chip(gallery: Gallery, label: str, name: str, *, wanted: object, otherwise: 
     def choose() -> None:
         gallery.filter(**{name: otherwise if is_wanted else wanted})
 
-    return ft.Chip(
-        label=label,
-        key=label,
-        selected=is_wanted,
-        show_checkmark=False,
-        selected_color=ft.Colors.PRIMARY_CONTAINER,
-        on_select=choose,
-    )
+    return toggle(label, choose, is_on=is_wanted, key=label)

@@ -13,6 +13,7 @@ from views.account.column import column
 from views.keyed import keyed
 from views.look import GAP, card, field, label, quiet
 from views.named import Action
+from views.toggle import toggle
 from views.troubles import trouble
 
 SCOPE_WIDTH = 104
@@ -82,15 +83,12 @@ def NameField(draft: KeyDraft, say: Words, submit: Action, *, is_pressed: bool) 
 
 
 def scope_row(draft: KeyDraft, scope: Scope, say: Words) -> ft.Control:
-    def choose(event: ft.Event[ft.Chip]) -> None:
-        draft.choose(scope, is_chosen=event.control.selected)
+    is_chosen = scope in draft.scopes
 
-    chip = ft.Chip(
-        label=say.scope_names[scope],
-        selected=scope in draft.scopes,
-        selected_color=ft.Colors.PRIMARY_CONTAINER,
-        on_select=choose,
-    )
+    def choose() -> None:
+        draft.choose(scope, is_chosen=not is_chosen)
+
+    chip = toggle(say.scope_names[scope], choose, is_on=is_chosen)
     about = ft.Container(quiet(say.scopes[scope]), expand=True)
     return ft.Row(
         [ft.Container(chip, width=SCOPE_WIDTH, alignment=ft.Alignment.CENTER_LEFT), about], spacing=8, key=scope

@@ -1,0 +1,22 @@
+"""What is on or off, with its name in it."""
+
+import flet as ft
+
+from views.named import Action
+
+
+def toggle(name: str, action: Action, *, is_on: bool, key: str | None = None, disabled: bool = False) -> ft.Control:
+    """Material's chip does not grow when the characters of its name are only being fetched: this one does."""
+    button = ft.OutlinedButton(
+        name,
+        on_click=action,
+        disabled=disabled,
+        style=ft.ButtonStyle(
+            bgcolor=ft.Colors.PRIMARY_CONTAINER if is_on else None,
+            color=None if disabled else ft.Colors.ON_PRIMARY_CONTAINER if is_on else ft.Colors.ON_SURFACE_VARIANT,
+            side=ft.BorderSide(1, ft.Colors.PRIMARY_CONTAINER if is_on else ft.Colors.OUTLINE_VARIANT),
+            shape=ft.RoundedRectangleBorder(radius=8),
+            padding=ft.Padding(16, 0, 16, 0),
+        ),
+    )
+    return ft.MergeSemantics(key=key, content=ft.Semantics(content=button, checked=is_on))

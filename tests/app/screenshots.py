@@ -1,0 +1,201 @@
+"""python -m tests.app.screenshots --out FOLDER: a picture of every view, on a phone and on a desktop, light and dark.
+
+The phone speaks Chinese, the desktop English. A new view is a line of VIEWS.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.accounts import Account, an_operator
+from tests.app.stories.browser import CHROMIUM, DESKTOP, PHONE, Screen, launched, screen
+from tests.installation import UNLIMITED, Installation, running_installation
+from texts import WORDS
+from texts.words import Words
+
+SETTLE_MILLISECONDS = 1000
+"""Until a view has slid in, and its pictures are there."""
+
+KEPT = "flutter.imagegen.tokens"
+"""Where the browser keeps tokens: the client's name of it, as Flutter's shared_preferences prefixes it."""
+
+PROMPTS = {
+    "en": (
+        "a lighthouse at dusk, oil painting",
+        "mountains above a still lake, golden hour",
+        "a city of glass in the rain at night",
+        "a birch forest in the first snow",
+        "an island with palms, sunset",
+        "a northern village under the stars",
+        "a desert road, pastel colours",
+        "a harbour in the fog, watercolour",
+    ),
+    "zh": (
+        "黄昏的灯塔，油画",
+        "雨后的江南古镇，水墨画",
+        "夜雨中的玻璃之城",
+        "初雪的白桦林",
+        "夕阳下的棕榈岛",
+        "星空下的北方村庄",
+        "荒漠公路，淡彩",
+        "雾中的港口，水彩",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Attributes:
+    pictures: ids of results, newest first.
+    """
+
+    shown: Screen
+    say: Words
+    tab: str
+    prompts: tuple[str, ...]
+    pictures: list[str]
+    installation: Installation
+
+    def press_all(self, *names: str) -> None:
+        for name in names:
+            self.shown.press(name)
+
+
+@dataclass(frozen=True)
+class View:
+    """Attributes:
+    route: where it is; empty: only for those who have not signed in.
+    prepare: what is done there.
+    """
+
+    route: str = ""
+    prepare: Callable[[Scene], None] = lambda scene: None
+
+
+def paint(scene: Scene) -> None:
+    say, shown = scene.say, scene.shown
+    shown.press("Stable Diffusion XL", "checkbox")
+    shown.type(say.prompt, scene.prompts[1])
+    shown.press(say.generate)
+    shown.sees(say.preview_of.format(prompt=scene.prompts[1]), "img")
+
+
+def search_in_vain(scene: Scene) -> None:
+    scene.shown.type(scene.say.search, "unicorn")
+    scene.shown.reads(scene.say.nothing_found)
+
+
+def make_a_link(scene: Scene) -> None:
+    scene.press_all(scene.say.share, scene.say.share_create)
+    scene.shown.sees(scene.say.share_copy)
+
+
+def choose(scene: Scene) -> None:
+    scene.shown.press(scene.say.choose_pictures)
+    for prompt in scene.prompts[2:4]:
+        scene.shown.press(scene.say.picture_of.format(prompt=prompt))
+
+
+def lose_the_server(scene: Scene) -> None:
+    with scene.installation.kept_down("gateway"):
+        scene.shown.press(scene.say.refresh)
+        scene.shown.reads(scene.say.offline)
+
+
+VIEWS = {
+    "welcome": View(),
+    "register": View(prepare=lambda scene: scene.shown.press(scene.say.to_register)),
+    "create": View("/create"),
+    "create-more": View("/create", lambda scene: scene.shown.press(scene.say.advanced)),
+    "create-painting": View("/create", paint),
+    "gallery": View("/gallery"),
+    "gallery-choosing": View("/gallery", choose),
+    "gallery-nothing-found": View("/gallery", search_in_vain),
+    "gallery-offline": View("/gallery", lose_the_server),
+    "picture": View("/gallery/{picture}"),
+    "picture-details": View("/gallery/{picture}", lambda scene: scene.shown.press(scene.say.details)),
+    "share": View("/gallery/{picture}", lambda scene: scene.shown.press(scene.say.share)),
+    "share-link": View("/gallery/{picture}", make_a_link),
+    "picture-gone": View("/gallery/01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21"),
+    "account": View("/account"),
+    "devices": View("/account/sessions"),
+    "password": View("/account/password"),
+    "keys": View("/account/keys"),
+    "delete-account": View("/account/delete"),
+}
+
+PLACES: dict[str, dict[str, Any]] = {
+    "phone": {"viewport": PHONE, "locale": "zh-CN"},
+    "desktop": {"viewport": DESKTOP, "locale": "en-US"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.app.screenshots", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the PNG files")
+    parser.add_argument("--only", default="", help="only views whose name begins so")
+    arguments = parser.parse_args()
+    if CHROMIUM is None:
+        sys.exit("NOT RUN: there is no Chromium here (Debian: apt-get install chromium)")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with _running() as installation, sync_playwright() as playwright:
+        browser = launched(playwright)
+        for place in PLACES:
+            _take(installation, browser, place, arguments.out, arguments.only)
+        browser.close()
+
+
+@contextmanager
+def _running() -> Iterator[Installation]:
+    with (
+        tempfile.TemporaryDirectory(prefix="imagegen-screenshots-", ignore_cleanup_errors=True) as folder,
+        running_installation(Path(folder), SKETCH_STEP_SECONDS="0.08", **UNLIMITED) as installation,
+    ):
+        yield installation
+
+
+def _take(installation: Installation, browser: Browser, place: str, out: Path, only: str) -> None:
+    options = PLACES[place]
+    language = "zh" if options["locale"] == "zh-CN" else "en"
+    somebody = an_operator(installation)
+    pictures = [_painted(somebody, prompt, seed) for seed, prompt in enumerate(PROMPTS[language], 1)][::-1]
+    for theme in ("light", "dark"):
+        for name, view in VIEWS.items():
+            if not name.startswith(only):
+                continue
+            with screen(browser, installation.url, **options, color_scheme=theme) as shown:
+                if view.route:
+                    kept = json.dumps({each: somebody.tokens[each] for each in ("access_token", "refresh_token")})
+                    script = f"localStorage.setItem({json.dumps(KEPT)}, {json.dumps(json.dumps(kept))})"
+                    shown.page.add_init_script(script)
+                tab = "tab" if place == "phone" else "button"
+                scene = Scene(shown, WORDS[language], tab, PROMPTS[language], pictures, installation)
+                shown.open(view.route.format(picture=pictures[-1]) or "/")
+                shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+                view.prepare(scene)
+                shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+                shown.page.screenshot(path=out / f"{name}-{place}-{theme}.png")
+                print(f"{name}-{place}-{theme}", flush=True)  # noqa: T201 - what a program for people says
+
+
+def _painted(somebody: Account, prompt: str, seed: int) -> str:
+    """Returns the result's id."""
+    body = {"prompt": prompt, "model": "sd15", "width": 768, "height": 768, "steps": 8, "seed": seed}
+    task = somebody.http.post("/api/v1/generation/generate", json=body).raise_for_status().json()
+    with somebody.http.stream("GET", task["links"]["events"]) as events:
+        events.read()
+    ended = somebody.http.get(task["links"]["self"]).raise_for_status().json()
+    result_id: str = ended["results"][0]["id"]
+    return result_id
+
+
+if __name__ == "__main__":
+    main()
