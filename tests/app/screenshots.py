@@ -106,8 +106,10 @@ def choose(scene: Scene) -> None:
 
 def lose_the_server(scene: Scene) -> None:
     with scene.installation.kept_down("gateway"):
-        scene.shown.press(scene.say.refresh)
-        scene.shown.reads(scene.say.offline)
+        offline = scene.shown.page.get_by_text(scene.say.offline).first
+        while not offline.is_visible():  # it may have come up for a moment
+            scene.shown.press(scene.say.refresh)
+            scene.shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
 
 
 VIEWS = {
