@@ -80,7 +80,7 @@ def test_a_favorite_stays_and_a_deleted_picture_can_be_had_back_once(installatio
         shown.sees(f"{picture}, {say.favorite}")
         shown.press(picture)
         shown.press(say.delete)
-        shown.reads(say.deleted_one)
+        shown.sees(say.deleted_one, "group")
         shown.reload()  # the page was left: the server is told at once
         shown.reads(say.gallery_empty)
 
