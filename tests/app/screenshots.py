@@ -132,6 +132,7 @@ VIEWS = {
     "password": View("/account/password"),
     "keys": View("/account/keys"),
     "delete-account": View("/account/delete"),
+    "operate": View("/operate"),
 }
 
 PLACES: dict[str, dict[str, Any]] = {

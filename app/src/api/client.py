@@ -8,6 +8,7 @@ from api.api_keys import ApiKeys
 from api.connection import Connection
 from api.decoding import decode
 from api.events import Event, follow
+from api.operations import Operations
 from api.pictures import Pictures
 from api.resources import History, Model, Recipe, Suggestion, Task, Tokens, User
 from api.shares import Shares
@@ -25,6 +26,7 @@ class Client:
         self.connection = connection
         self.accounts = Accounts(connection)
         self.api_keys = ApiKeys(connection)
+        self.operations = Operations(connection)
         self.pictures = Pictures(connection)
         self.shares = Shares(connection)
         self.sign_ins = SignIns(connection)

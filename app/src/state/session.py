@@ -22,15 +22,16 @@ from state.saving import SaveFile
 from state.selection import Selection
 from state.tasks import Tasks
 
-Place = Literal["create", "gallery", "account"]
+Place = Literal["create", "gallery", "account", "operate"]
 
 PLACES: tuple[Place, ...] = ("create", "gallery", "account")
+OPERATORS_PLACES: tuple[Place, ...] = (*PLACES, "operate")
 
 
 @dataclass(eq=False)
 class Whereabouts(ft.Observable):
     """Attributes:
-    place: which of the three.
+    place: which of them.
     opened: id of the result that is shown in full, or the part of the account; empty: none.
     is_wide: there is room for a rail beside the view.
     shows_details: of a picture that is shown in full.
@@ -48,7 +49,7 @@ class Whereabouts(ft.Observable):
     def follow(self, route: str) -> None:
         """Goes where a link, or the browser's back button, leads; what is unknown leads to the beginning."""
         place, _, opened = route.partition("?")[0].strip("/").partition("/")
-        self.place = next((each for each in PLACES if each == place), "create")
+        self.place = next((each for each in OPERATORS_PLACES if each == place), "create")
         self.opened = opened
 
 

@@ -227,6 +227,30 @@ class Words:
     close_sheet: str
 
     # What goes wrong
+    operate: str
+    worker_called: str
+    loaded: str
+    nothing_loaded: str
+    jobs_held: str
+    reported: str
+    vram: str
+    drain: str
+    resume: str
+    drain_question: str
+    drain_about: str
+    queues: str
+    queues_empty: str
+    jobs_waiting: str
+    jobs_running: str
+    backlog: str
+    oldest: str
+    models_here: str
+    on_workers: str
+    on_no_worker: str
+    lacking: str
+    no_workers: str
+    no_workers_advice: str
+    worker_states: Mapping[str, str]
     retry: str
     offline: str
     not_understood: str

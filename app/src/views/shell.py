@@ -2,7 +2,7 @@
 
 import flet as ft
 
-from state.session import PLACES, Place, Session, Whereabouts
+from state.session import OPERATORS_PLACES, PLACES, Place, Session, Whereabouts
 from texts import WORDS
 from texts.words import Words
 from views.account.farewell import farewell
@@ -12,6 +12,7 @@ from views.gallery import GalleryView
 from views.keyed import keyed
 from views.look import ROOM
 from views.named import Go
+from views.operate import OperateView
 from views.picture import picture_view
 from views.troubles import trouble, waiting
 from views.undo import with_undo
@@ -21,6 +22,7 @@ ICONS: dict[Place, tuple[ft.IconData, ft.IconData]] = {
     "create": (ft.Icons.AUTO_AWESOME_OUTLINED, ft.Icons.AUTO_AWESOME),
     "gallery": (ft.Icons.PHOTO_LIBRARY_OUTLINED, ft.Icons.PHOTO_LIBRARY),
     "account": (ft.Icons.PERSON_OUTLINE, ft.Icons.PERSON),
+    "operate": (ft.Icons.MEMORY_OUTLINED, ft.Icons.MEMORY),
 }
 """Usual, and when chosen."""
 
@@ -34,7 +36,7 @@ def Views(session: Session, go: Go) -> list[ft.View]:
     ft.use_dialog(farewell(account, say))
     if account.phase == "member":
         views = [home(session, whereabouts, say, go)]
-        if whereabouts.opened and whereabouts.place != "account":
+        if whereabouts.opened and whereabouts.place in ("create", "gallery"):
             views.append(picture_view(session, whereabouts, say, go))
         return views
     if account.phase == "visitor":
@@ -48,20 +50,22 @@ def Views(session: Session, go: Go) -> list[ft.View]:
 
 
 def home(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.View:
-    titles = {"create": say.create, "gallery": say.gallery, "account": say.account}
+    titles = {"create": say.create, "gallery": say.gallery, "account": say.account, "operate": say.operate}
+    user = session.account.user
+    places = OPERATORS_PLACES if user is not None and user.role == "operator" else PLACES
 
     def change(event: ft.Event[ft.NavigationBar] | ft.Event[ft.NavigationRail]) -> None:
-        go(f"/{PLACES[event.control.selected_index or 0]}")
+        go(f"/{places[event.control.selected_index or 0]}")
 
     place = whereabouts.place
     placed = ft.SafeArea(place_of(session, whereabouts, say, go), expand=True)
     content = with_undo(placed, session.deleting, say)
-    chosen = PLACES.index(place)
+    chosen = places.index(place) if place in places else 0
     if not whereabouts.is_wide:
         bar = ft.NavigationBar(
             [
                 ft.NavigationBarDestination(icon=ICONS[each][0], selected_icon=ICONS[each][1], label=titles[each])
-                for each in PLACES
+                for each in places
             ],
             selected_index=chosen,
             on_change=change,
@@ -70,7 +74,7 @@ def home(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.V
     rail = ft.NavigationRail(
         [
             ft.NavigationRailDestination(icon=ICONS[each][0], selected_icon=ICONS[each][1], label=titles[each])
-            for each in PLACES
+            for each in places
         ],
         selected_index=chosen,
         label_type=ft.NavigationRailLabelType.ALL,
@@ -89,4 +93,6 @@ def place_of(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> 
             return keyed("gallery", GalleryView, session, session.gallery, session.selection, say, go)
         case "account":
             return keyed("account", AccountView, session, whereabouts, say, go)
+        case "operate":
+            return keyed("operate", OperateView, session, say)
     return keyed("create", Create, session, say, go, is_wide=whereabouts.is_wide)
