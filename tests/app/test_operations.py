@@ -76,12 +76,17 @@ def test_somebody_else_is_told_that_this_is_for_operators(installation):
 def test_it_is_looked_at_anew_as_long_as_somebody_looks(installation):
     async def story() -> None:
         async with operating(installation) as operations:
+            looks, seen = [], asyncio.Event()
+
+            def note(_: object, name: str | None) -> None:
+                if name == "workers":
+                    looks.append(operations.workers)
+                    if len(looks) > 1:
+                        seen.set()
+
+            operations.subscribe(note)
             watching = asyncio.create_task(operations.watch())
-            async with asyncio.timeout(30):
-                while (seen := operations.workers) is None:
-                    await asyncio.sleep(0.05)
-                while operations.workers is seen:
-                    await asyncio.sleep(0.05)
+            await asyncio.wait_for(seen.wait(), 30)
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
