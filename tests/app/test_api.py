@@ -134,7 +134,7 @@ def test_a_task_is_followed_to_its_picture(installation):
             history = await client.history("completed")
             assert [each.id for each in history.tasks] == [task.id]
             assert history.next_cursor is None
-            await client.pictures.delete(result.id)
+            await client.pictures.delete([result.id])
             with pytest.raises(Problem) as refusal:
                 await client.pictures.get(result.id)
             assert refusal.value.code == "result_not_found"
