@@ -1,7 +1,7 @@
 """The machines as an operator sees them."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -85,10 +85,8 @@ def test_it_is_looked_at_anew_as_long_as_somebody_looks(installation):
                         seen.set()
 
             operations.subscribe(note)
-            watching = asyncio.create_task(operations.watch())
+            operations.watch()
             await asyncio.wait_for(seen.wait(), 30)
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            operations.rest()
 
     asyncio.run(story())

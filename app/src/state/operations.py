@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import flet as ft
 
@@ -27,9 +27,22 @@ class Operations(ft.Observable):
     queues: list[Queue] | None = None
     complaint: Complaint | None = None
     ordered: str = ""
+    _watching: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
 
-    async def watch(self) -> None:
-        """Until it is canceled."""
+    def watch(self) -> None:
+        """Looks again and again, until `rest`."""
+        self.rest()
+        self._watching = asyncio.create_task(self._watch())
+
+    def rest(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def forget(self) -> None:
+        self.rest()
+        self.workers, self.queues, self.complaint = None, None, None
+
+    async def _watch(self) -> None:
         while True:
             await self.load()
             await asyncio.sleep(REFRESH_SECONDS)

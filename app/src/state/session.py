@@ -17,6 +17,7 @@ from state.deleting import Deleting
 from state.draft import Draft, Suggestions
 from state.favorites import Favorites
 from state.gallery import Gallery
+from state.operations import Operations
 from state.preferences import Preferences
 from state.saving import SaveFile
 from state.selection import Selection
@@ -69,6 +70,7 @@ class Session:
         self.deleting = Deleting(client, self.gallery)
         self.selection = Selection(client, self.gallery, self.deleting, save_file)
         self.tasks = Tasks(client, self.gallery.add)
+        self.operations = Operations(client)
         self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
         client.connection.when_signed_out = self.end
 
@@ -125,5 +127,6 @@ class Session:
         self.deleting.forget()
         self.selection.end()
         self.gallery.forget()
+        self.operations.forget()
         self.draft.forget()
         self.whereabouts.follow("/")

@@ -29,10 +29,10 @@ COLORS = {
 
 @ft.component
 def OperateView(session: Session, say: Words) -> ft.Control:
-    operations, _ = ft.use_state(Operations(session.client))
+    operations, _ = ft.use_state(session.operations)
     catalogue, _ = ft.use_state(session.catalogue)
     asked, set_asked = ft.use_state("")
-    ft.use_effect(operations.watch, [])
+    ft.use_effect(operations.watch, [], operations.rest)
 
     async def drain() -> None:
         set_asked("")
