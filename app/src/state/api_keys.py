@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-from uuid import uuid4
 
 import flet as ft
 
@@ -11,6 +10,7 @@ from api.api_keys import ApiKey, NewApiKey, Scope
 from api.client import Client
 from api.problems import ApiError, Problem
 from state.complaints import Complaint
+from state.repeats import RequestKey
 
 Life = Literal["month", "quarter", "year", "endless"]
 """How long a new key is to count."""
@@ -70,9 +70,7 @@ class KeyDraft(ft.Observable):
     made: NewApiKey | None = None
     complaint: Complaint | None = None
     is_busy: bool = False
-    request_key: str = ""
-    asked: tuple[str, tuple[Scope, ...], Life] | None = None
-    """With the request key; whoever asks for something else needs another key."""
+    _key: RequestKey = field(default_factory=RequestKey, init=False, repr=False)
 
     def choose(self, scope: Scope, is_chosen: bool) -> None:
         chosen = {*self.scopes, scope} if is_chosen else {*self.scopes} - {scope}
@@ -84,13 +82,11 @@ class KeyDraft(ft.Observable):
             return False
         self.is_busy, self.complaint = True, None
         asked = (self.name.strip(), tuple(self.scopes), self.life)
-        if asked != self.asked:
-            self.asked, self.request_key = asked, uuid4().hex
         try:
             made = await self._create(*asked)
             if made.key is None:  # an earlier answer was lost, and with it a secret that nobody can have again
                 await self.client.api_keys.revoke(made.id)
-                self.request_key = uuid4().hex
+                self._key.forget()
                 made = await self._create(*asked)
             self.made = made
         except ApiError as error:
@@ -102,9 +98,11 @@ class KeyDraft(ft.Observable):
 
     def take(self) -> None:
         """The person has the secret, and it is forgotten here. The next key is another one."""
-        self.made, self.name, self.asked = None, "", None
+        self.made, self.name = None, ""
+        self._key.forget()
 
     async def _create(self, name: str, scopes: Sequence[Scope], life: Life) -> NewApiKey:
         days = DAYS[life]
         seconds = None if days is None else days * DAY_SECONDS
-        return await self.client.api_keys.create(name, scopes, seconds, self.request_key)
+        key = self._key.of((name, scopes, life))
+        return await self.client.api_keys.create(name, scopes, seconds, key)

@@ -12,6 +12,7 @@ from api.problems import ApiError
 from api.resources import Model, Recipe, Suggestion, Task
 from state.catalogue import Catalogue
 from state.complaints import Complaint
+from state.repeats import RequestKey
 from state.shapes import Shape, size_of
 
 PAUSE_SECONDS = 0.2
@@ -77,7 +78,7 @@ class Draft(ft.Observable):
     generation: int = 0
     complaint: Complaint | None = None
     is_busy: bool = False
-    _tried: tuple[Recipe, str] | None = field(default=None, init=False, repr=False)
+    _key: RequestKey = field(default_factory=RequestKey, init=False, repr=False)
 
     @property
     def model(self) -> Model | None:
@@ -148,7 +149,8 @@ class Draft(ft.Observable):
         self.prompt = self.negative_prompt = self.model_name = ""
         self.count, self.shape, self.seed, self.seed_is_locked = 1, "square", None, False
         self.steps = self.cfg = self.width = self.height = None
-        self.complaint = self._tried = None
+        self.complaint = None
+        self._key.forget()
         self.generation += 1
 
     async def submit(self) -> bool:
@@ -161,15 +163,13 @@ class Draft(ft.Observable):
         self.is_busy, self.complaint = True, None
         self.suggestions.forget()
         recipe = self._recipe(model)
-        if self._tried is None or self._tried[0] != recipe:
-            self._tried = recipe, secrets.token_hex(16)
         try:
-            task = await self.client.generate(*self._tried)
+            task = await self.client.generate(recipe, self._key.of(recipe))
         except ApiError as error:
             self.complaint = Complaint.about(error)
             return False
         else:
-            self._tried = None
+            self._key.forget()
             if not self.seed_is_locked:
                 self.seed = None
             self.when_accepted(task)

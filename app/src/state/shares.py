@@ -1,6 +1,5 @@
 """The links to one picture: those that there are, and one that is being made."""
 
-import secrets
 from dataclasses import dataclass, field, replace
 
 import flet as ft
@@ -9,6 +8,7 @@ from api.client import Client
 from api.problems import ApiError
 from api.shares import NewShare, Share, Terms
 from state.complaints import Complaint
+from state.repeats import RequestKey
 
 DAY = 24 * 60 * 60
 
@@ -36,7 +36,7 @@ class Sharing(ft.Observable):
     is_busy: bool = False
     complaint: Complaint | None = None
     refusal: Complaint | None = None
-    _tried: tuple[Terms, str] | None = field(default=None, init=False, repr=False)
+    _key: RequestKey = field(default_factory=RequestKey, init=False, repr=False)
 
     async def load(self) -> None:
         """The first page anew."""
@@ -78,14 +78,12 @@ class Sharing(ft.Observable):
             self.is_busy = False
 
     async def _create(self) -> NewShare:
-        if self._tried is None or self._tried[0] != self.terms:
-            self._tried = self.terms, secrets.token_hex(16)
-        share = await self.client.shares.create(self.result_id, *self._tried)
+        share = await self.client.shares.create(self.result_id, self.terms, self._key.of(self.terms))
         if share.url is None:  # the answer that told the link was lost: it is nobody's
             await self.client.shares.revoke(share.id)
-            self._tried = self.terms, secrets.token_hex(16)
-            share = await self.client.shares.create(self.result_id, *self._tried)
-        self._tried = None
+            self._key.forget()
+            share = await self.client.shares.create(self.result_id, self.terms, self._key.of(self.terms))
+        self._key.forget()
         return share
 
     def make_another(self) -> None:
