@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from api.connection import Connection
+from api.connection import Connection, File
 from api.decoding import decode
 
 ME = "/api/v1/auth/me"
@@ -39,9 +39,9 @@ class Accounts:
         await self._connection.call("DELETE", ME, body={"password": password})
         await self._connection.keep(None)
 
-    async def export(self) -> bytes:
+    async def export(self) -> File:
         """Everything that is kept of the person, as a ZIP."""
-        return await self._connection.download(f"{ME}/export")
+        return await self._connection.file(f"{ME}/export")
 
     async def storage_use(self) -> StorageUse:
         return decode(StorageUse, await self._connection.call("GET", "/api/v1/results/storage"))

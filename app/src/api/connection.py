@@ -100,10 +100,6 @@ class Connection:
         """
         return _json(await self._authorized(method, path, body=body, query=query, headers=headers))
 
-    async def download(self, path: str) -> bytes:
-        """As `call`, for an answer that is no JSON."""
-        return (await self.file(path)).content
-
     async def file(
         self,
         path: str,

@@ -38,8 +38,8 @@ class Export(ft.Observable):
             return
         self.is_busy, self.is_done, self.complaint = True, False, None
         try:
-            content = await self.client.accounts.export()
-            await self.save_file(f"imagegen-export-{self.client.connection.now():%Y-%m-%d}.zip", content)
+            file = await self.client.accounts.export()
+            await self.save_file(file.name or "imagegen-export.zip", file.content)
             self.is_done = True
         except ApiError as error:
             self.complaint = Complaint.about(error)
