@@ -11,7 +11,7 @@ from texts import WORDS
 from texts.words import Words
 from views.keyed import keyed
 from views.look import ACCENT, GAP, READABLE, ROOM, chinese_name, field, heading, quiet
-from views.named import icon_button
+from views.secret import Secret
 from views.troubles import trouble
 
 
@@ -82,7 +82,6 @@ def introduction(say: Words, *, is_wide: bool) -> ft.Control:
 def Door(session: Session, account: Account, say: Words) -> ft.Control:
     is_new, set_is_new = ft.use_state(False)
     missing, set_missing = ft.use_state(frozenset[str]())
-    is_hidden, set_is_hidden = ft.use_state(True)
     typed, _ = ft.use_state({"username": "", "email": "", "password": ""})
     names = ("username", "email", "password") if is_new else ("username", "password")
 
@@ -102,11 +101,14 @@ def Door(session: Session, account: Account, say: Words) -> ft.Control:
         set_missing(frozenset[str]())
         account.forget_complaint()
 
+    def fault(name: str) -> str | None:
+        complaint = account.complaint.fields.get(name) if account.complaint is not None else None
+        return say.required if name in missing else complaint
+
     def entry(name: str, label: str, hints: list[ft.AutofillHint], **properties: object) -> ft.Control:
         def keep(event: ft.Event[ft.TextField]) -> None:
             typed[name] = event.control.value or ""
 
-        complaint = account.complaint.fields.get(name) if account.complaint is not None else None
         return field(
             key=name,
             value=None,
@@ -114,7 +116,7 @@ def Door(session: Session, account: Account, say: Words) -> ft.Control:
             autofill_hints=hints,
             on_change=keep,
             on_submit=enter,
-            error=say.required if name in missing else complaint,
+            error=fault(name),
             error_max_lines=3,
             **properties,
         )
@@ -125,17 +127,17 @@ def Door(session: Session, account: Account, say: Words) -> ft.Control:
     if is_new:
         fields.append(entry("email", say.email, [hint.EMAIL], keyboard_type=ft.KeyboardType.EMAIL))
     fields.append(
-        entry(
+        keyed(
             "password",
-            say.password,
-            [hint.NEW_PASSWORD if is_new else hint.PASSWORD],
-            password=is_hidden,
+            Secret,
+            typed,
+            "password",
+            say,
+            enter,
+            label=say.password,
+            hint=hint.NEW_PASSWORD if is_new else hint.PASSWORD,
+            error=fault("password"),
             helper=say.password_hint if is_new else None,
-            suffix_icon=icon_button(
-                ft.Icons.VISIBILITY if is_hidden else ft.Icons.VISIBILITY_OFF,
-                say.show_password if is_hidden else say.hide_password,
-                lambda: set_is_hidden(not is_hidden),
-            ),
         )
     )
     what = say.create_account if is_new else say.sign_in

@@ -6,9 +6,9 @@ from state.leaving import Deletion, Export
 from state.session import Session
 from texts.words import Words
 from views.account.column import column
-from views.account.secret import Secret
 from views.keyed import keyed
 from views.look import card, quiet
+from views.secret import Secret
 from views.troubles import trouble
 
 
