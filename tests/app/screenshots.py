@@ -4,7 +4,6 @@ The phone speaks Chinese, the desktop English. A new view is a line of VIEWS.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,9 +22,6 @@ from texts.words import Words
 
 SETTLE_MILLISECONDS = 1000
 """Until a view has slid in, and its pictures are there."""
-
-KEPT = "flutter.imagegen.tokens"
-"""Where the browser keeps tokens: the client's name of it, as Flutter's shared_preferences prefixes it."""
 
 PROMPTS = {
     "en": (
@@ -59,7 +55,6 @@ class Scene:
 
     shown: Screen
     say: Words
-    tab: str
     prompts: tuple[str, ...]
     pictures: list[str]
     installation: Installation
@@ -176,11 +171,8 @@ def _take(installation: Installation, browser: Browser, place: str, out: Path, o
                 continue
             with screen(browser, installation.url, **options, color_scheme=theme) as shown:
                 if view.route:
-                    kept = json.dumps({each: somebody.tokens[each] for each in ("access_token", "refresh_token")})
-                    script = f"localStorage.setItem({json.dumps(KEPT)}, {json.dumps(json.dumps(kept))})"
-                    shown.page.add_init_script(script)
-                tab = "tab" if place == "phone" else "button"
-                scene = Scene(shown, WORDS[language], tab, PROMPTS[language], pictures, installation)
+                    shown.keep(somebody.tokens)
+                scene = Scene(shown, WORDS[language], PROMPTS[language], pictures, installation)
                 shown.open(view.route.format(picture=pictures[-1]) or "/")
                 shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
                 view.prepare(scene)
@@ -191,12 +183,8 @@ def _take(installation: Installation, browser: Browser, place: str, out: Path, o
 
 def _painted(somebody: Account, prompt: str, seed: int) -> str:
     """Returns the result's id."""
-    body = {"prompt": prompt, "model": "sd15", "width": 768, "height": 768, "steps": 8, "seed": seed}
-    task = somebody.http.post("/api/v1/generation/generate", json=body).raise_for_status().json()
-    with somebody.http.stream("GET", task["links"]["events"]) as events:
-        events.read()
-    ended = somebody.http.get(task["links"]["self"]).raise_for_status().json()
-    result_id: str = ended["results"][0]["id"]
+    task = somebody.painted(prompt=prompt, width=768, height=768, steps=8, seed=seed)
+    result_id: str = task["results"][0]["id"]
     return result_id
 
 

@@ -21,7 +21,7 @@ from tests.app.stories.browser import CHROMIUM, DESKTOP, PHONE, launched
 from tests.app.visitors import tokens, visiting
 from tests.bench.load import SETTINGS, Person
 from tests.bench.measures import cpu_seconds, memory_of_pid, milliseconds
-from tests.bench.scrolling import scrolled, titles
+from tests.bench.scrolling import TITLES, scrolled
 from tests.installation import Installation, running_installation
 from texts import WORDS
 
@@ -45,7 +45,7 @@ def measure(*, sessions: int, pictures: int, repeats: int) -> None:
             with sync_playwright() as playwright:
                 browser = launched(playwright)
                 _first_screens(installation, browser, repeats)
-                _row(*titles())
+                _row(*TITLES)
                 for number in (2 * PAGE_SIZE, pictures):
                     _row(f"  {number} pictures", *scrolled(installation, browser, number))
                 browser.close()
@@ -148,13 +148,9 @@ async def _used(pid: int, doing: Any) -> float:
 class _Member(Person):
     """One who has tokens that a browser could keep, and who paints with as many steps as events are wanted."""
 
-    kept: dict[str, str]
-
-    async def login(self) -> None:
-        account = {"username": self._name, "password": "correct horse battery"}
-        answer = (await self._http.post("/api/v1/auth/login", json=account)).raise_for_status().json()
-        self._headers = {"authorization": f"Bearer {answer['access_token']}"}
-        self.kept = tokens(answer["access_token"], answer["refresh_token"])
+    @property
+    def kept(self) -> dict[str, str]:
+        return tokens(self.tokens["access_token"], self.tokens["refresh_token"])
 
     async def begin(self) -> dict[str, Any]:
         body = {"prompt": "a lighthouse at dusk", "model": "sd15", "width": 64, "height": 64, "steps": STEPS}

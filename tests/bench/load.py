@@ -48,6 +48,7 @@ class Person:
         self._name = name
         self._headers: Mapping[str, str] = {}
         self._picture = ""
+        self.tokens: dict[str, Any] = {}
         self.tasks: list[dict[str, Any]] = []
 
     async def register(self) -> None:
@@ -57,8 +58,8 @@ class Person:
 
     async def login(self) -> None:
         account = {"username": self._name, "password": PASSWORD}
-        answer = (await self._http.post("/api/v1/auth/login", json=account)).raise_for_status().json()
-        self._headers = {"authorization": f"Bearer {answer['access_token']}"}
+        self.tokens = (await self._http.post("/api/v1/auth/login", json=account)).raise_for_status().json()
+        self._headers = {"authorization": f"Bearer {self.tokens['access_token']}"}
 
     async def paint(self, colour: int) -> None:
         task = await self._ask("bench-null", seed=colour)

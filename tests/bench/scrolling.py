@@ -1,18 +1,14 @@
 """How a long gallery scrolls in a real Chromium, beside one of two pages that is never far from the screen."""
 
-import json
-import os
-import time
-from typing import Any
-
-import httpx
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page
 
-from tests.app.stories.browser import DESKTOP
+from tests.accounts import Account
+from tests.app.stories.browser import DESKTOP, Screen, screen
 from tests.bench.measures import cpu_seconds, memory_of_pid, milliseconds, percentile
 from tests.installation import Installation
-from texts import WORDS
+
+TITLES = ("a gallery, scrolled to its end", "frame p50", "p95", "max", "CPU a turn", "memory")
 
 PAINTED = 6
 WHEEL = 600
@@ -26,25 +22,28 @@ const tick = (now) => { window.frames_.push(now - last); last = now; requestAnim
 requestAnimationFrame(tick);
 """
 
-COPIES = sa.text("""
+COPIES = """
     INSERT INTO results (id, task_id, ordinal, {columns})
     SELECT uuidv7(), uuidv7(), number, {columns}
     FROM generate_series({painted}, :pictures - 1) AS number
     JOIN LATERAL (
         SELECT * FROM results WHERE owner_id = :owner ORDER BY id OFFSET number % {painted} LIMIT 1
     ) AS one ON true
-""")
+"""
 
 
 def scrolled(at: Installation, browser: Browser, pictures: int) -> tuple[str, ...]:
     """Scrolls to the end of a gallery of so many. Returns p50, p95 and the largest time between two frames, the
     processor time of the client's process per turn, and what it has more in memory in the end.
     """
-    tokens = _person(at, pictures)
-    context = browser.new_context(viewport=DESKTOP, locale="en-US")
-    kept = json.dumps(json.dumps(tokens))
-    context.add_init_script(f"localStorage.setItem('flutter.imagegen.tokens', {json.dumps(kept)})")
-    page = context.new_page()
+    somebody = _somebody(at, pictures)
+    with screen(browser, at.url, viewport=DESKTOP, locale="en-US") as shown:
+        shown.keep(somebody.tokens)
+        return _scrolled(at, shown, pictures)
+
+
+def _scrolled(at: Installation, shown: Screen, pictures: int) -> tuple[str, ...]:
+    page = shown.page
     pid = at.pid("app")
     assert pid is not None
     page.goto(f"{at.url}/#/gallery")
@@ -55,13 +54,11 @@ def scrolled(at: Installation, browser: Browser, pictures: int) -> tuple[str, ..
     page.evaluate(RECORD)
     turns = _to_the_end(page, pictures)
     frames = [milliseconds_ / 1000 for milliseconds_ in page.evaluate("window.frames_")]
-    figures = (
+    return (
         *(milliseconds(percentile(frames, at_)) for at_ in (50, 95, 100)),
         milliseconds((cpu_seconds(pid) - used) / turns),
         f"{memory_of_pid(pid)[0] - memory:.0f} MiB",
     )
-    context.close()
-    return figures
 
 
 def _to_the_end(page: Page, pictures: int) -> int:
@@ -73,30 +70,16 @@ def _to_the_end(page: Page, pictures: int) -> int:
     return turns
 
 
-def _person(at: Installation, pictures: int) -> dict[str, Any]:
-    """Somebody with some pictures, and with as many rows that show the same ones."""
-    name = f"collector-{pictures}-{os.getpid()}"
-    account = {"username": name, "email": f"{name}@example.com", "password": "correct horse battery"}
-    with httpx.Client(base_url=at.url, timeout=60) as http:
-        user = http.post("/api/v1/auth/register", json=account).raise_for_status().json()
-        del account["email"]
-        tokens = http.post("/api/v1/auth/login", json=account).raise_for_status().json()
-        http.headers["authorization"] = f"Bearer {tokens['access_token']}"
-        for prompt in ("a fox", "a teapot", "a lighthouse", "a city", "an island", "a forest")[:PAINTED]:
-            body = {"prompt": f"{prompt} at dusk", "model": "sd15", "width": 256, "height": 256, "steps": 4}
-            task = http.post("/api/v1/generation/generate", json=body).raise_for_status().json()
-            with http.stream("GET", task["links"]["events"]) as events:
-                events.read()
+def _somebody(at: Installation, pictures: int) -> Account:
+    """With some pictures, and with as many rows that show the same ones."""
+    somebody = Account(at)
+    for prompt in ("a fox", "a teapot", "a lighthouse", "a city", "an island", "a forest")[:PAINTED]:
+        somebody.painted(prompt=f"{prompt} at dusk", width=256, height=256)
     engine = sa.create_engine(at.database_url("results"))
     with engine.begin() as connection:
         names = [column["name"] for column in sa.inspect(connection).get_columns("results")]
         columns = ", ".join(f'"{each}"' for each in names if each not in ("id", "task_id", "ordinal"))
-        statement = COPIES.text.format(columns=columns, painted=PAINTED)
-        connection.execute(sa.text(statement), {"pictures": pictures, "owner": user["id"]})
+        statement = COPIES.format(columns=columns, painted=PAINTED)
+        connection.execute(sa.text(statement), {"pictures": pictures, "owner": somebody.id})
     engine.dispose()
-    time.sleep(1)
-    return {"access_token": tokens["access_token"], "refresh_token": tokens["refresh_token"]}
-
-
-def titles() -> tuple[str, ...]:
-    return (f"“{WORDS['en'].gallery}”, scrolled to its end", "frame p50", "p95", "max", "CPU a turn", "memory")
+    return somebody

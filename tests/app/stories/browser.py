@@ -1,9 +1,10 @@
 """A person before a real Chromium, who finds everything by its name in Flutter's accessibility tree."""
 
+import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ class Screen:
     def _note(self, request: Any) -> None:
         if not request.url.startswith(self._ours):
             self.foreign.append(request.url)
+
+    def keep(self, tokens: Mapping[str, str]) -> None:
+        """As a browser does for who is signed in: Flutter's shared_preferences puts a prefix before the name."""
+        kept = json.dumps({name: tokens[name] for name in ("access_token", "refresh_token")})
+        script = f"localStorage.setItem('flutter.imagegen.tokens', {json.dumps(json.dumps(kept))})"
+        self.page.add_init_script(script)
 
     def open(self, route: str = "/") -> None:
         self.page.goto(f"{self.url}/#{route}")

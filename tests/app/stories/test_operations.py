@@ -1,7 +1,5 @@
 """An operator looks after the machines; nobody else finds the way there."""
 
-import json
-
 from tests.accounts import an_operator
 from tests.app.stories.browser import DESKTOP, PHONE, screen
 from tests.app.stories.people import register
@@ -9,10 +7,9 @@ from texts import WORDS
 
 
 def test_an_operator_drains_a_worker_and_lets_it_go_on(installation, browser):
-    say, tokens = WORDS["en"], an_operator(installation).tokens
-    kept = json.dumps({name: tokens[name] for name in ("access_token", "refresh_token")})
+    say = WORDS["en"]
     with screen(browser, installation.url, viewport=DESKTOP, locale="en-US") as shown:
-        shown.page.add_init_script(f"localStorage.setItem('flutter.imagegen.tokens', {json.dumps(json.dumps(kept))})")
+        shown.keep(an_operator(installation).tokens)
         shown.open()
         shown.press(say.operate)
         shown.press(say.drain)
