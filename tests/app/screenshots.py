@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.accounts import Account, an_operator
 from tests.app.stories.browser import CHROMIUM, DESKTOP, PHONE, Screen, launched, screen
+from tests.deploy.waiting import wait_until
 from tests.installation import UNLIMITED, Installation, running_installation
 from texts import WORDS
 from texts.words import Words
@@ -101,10 +102,12 @@ def choose(scene: Scene) -> None:
 
 def lose_the_server(scene: Scene) -> None:
     with scene.installation.kept_down("gateway"):
-        offline = scene.shown.page.get_by_text(scene.say.offline).first
+        offline = scene.shown.control("group", scene.say.offline)
         while not offline.is_visible():  # it may have come up for a moment
             scene.shown.press(scene.say.refresh)
             scene.shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+    with scene.installation.client() as http:
+        wait_until(lambda: http.get("/api/v1/models").is_success)
 
 
 VIEWS = {
