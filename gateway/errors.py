@@ -13,9 +13,9 @@ from google.rpc import error_details_pb2
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from gateway.middleware import METHODS
 from gateway.problems import CODES, FieldError, problem
 from services.runtime.errors import details_of
+from services.runtime.http import METHODS
 
 HTTP_STATUS: Mapping[grpc.StatusCode, tuple[int, str]] = {
     grpc.StatusCode.OK: (200, "No error."),

@@ -6,25 +6,19 @@ import time
 
 import structlog
 from fastapi import Request
-from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.problems import problem
+from services.runtime import http
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
 from services.runtime.requests import REQUEST_ID, begin, request_id, traceparent
 
 log = structlog.get_logger()
 
-REQUESTS = Counter("imagegen_http_requests_total", "HTTP requests.", ["method", "route", "status"])
-SECONDS = Histogram("imagegen_http_request_seconds", "Duration of HTTP requests.", ["method", "route"])
-
 MAX_BODY_BYTES = 1024 * 1024
-
-METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-"""A client may send any word as its method; only these become a metric's label."""
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked every second by Envoy and Kubernetes; they are counted and not logged."""
@@ -95,10 +89,8 @@ class RequestMiddleware:
             self._observe(scope, status, time.monotonic() - began)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in METHODS else "other"
-        route = getattr(scope.get("route"), "path_format", "unknown")
-        REQUESTS.labels(method, route, status).inc()
-        SECONDS.labels(method, route).observe(seconds)
+        route = getattr(scope.get("route"), "path_format", http.UNKNOWN_ROUTE)
+        method = http.count(scope["method"], route, status, seconds)
         if route not in PROBES:
             # The template, not the path's query: links carry their signatures there.
             log.info("request", method=method, route=route, status=status, seconds=round(seconds, 4))

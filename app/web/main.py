@@ -10,11 +10,13 @@ import httpx
 import uvicorn
 from flet_web.fastapi.flet_app_manager import app_manager
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from app.web.counting import CountingMiddleware
 from app.web.files import PREFIX, Site, compress, lay_ready
 from app.web.settings import Settings
 from app.web.site import SiteEndpoints
@@ -56,13 +58,14 @@ def create_app(settings: Settings, site: Site) -> Starlette:
         await app_manager.shutdown()
         await http.aclose()
 
+    routes = [
+        Route("/", endpoints.index),
+        Route(PREFIX + "/{version}/{name:path}", endpoints.file),
+        Route("/healthz", healthz),
+    ]
     app = Starlette(
-        routes=[
-            Route("/", endpoints.index),
-            Route(PREFIX + "/{version}/{name:path}", endpoints.file),
-            Route("/healthz", healthz),
-            WebSocketRoute("/ws", visit),
-        ],
+        routes=[*routes, WebSocketRoute("/ws", visit)],
+        middleware=[Middleware(CountingMiddleware, routes=routes)],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
