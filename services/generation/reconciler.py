@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from services.generation import store
 from services.generation.domain import Task, TaskId, TaskNotFound
@@ -22,6 +23,13 @@ from services.runtime.logs import describe
 from services.runtime.requests import continuing
 
 log = structlog.get_logger()
+
+SUBMITS = Counter(
+    "imagegen_generation_submits_total", "Tries to submit a task, by what the executor said.", ["outcome"]
+)
+for _outcome in ("accepted", "refused", "failed", "unanswered"):
+    SUBMITS.labels(_outcome)  # a rate sees no counter come into being
+EXECUTOR_REACHABLE = Gauge("imagegen_generation_executor_reachable", "1 while the executor can be reached, else 0.")
 
 SUBMIT_RETRY = timedelta(seconds=3)
 """Longer than a submit may take, so that two replicas do not send the same one at the same time."""
@@ -95,6 +103,7 @@ class Reconciler:
     def submit_waiting(self) -> None:
         """Empty the outbox. An executor that is away is not tried: what it cannot have heard of can end here."""
         self._outbox.clear()
+        EXECUTOR_REACHABLE.set(self._executor.is_reachable)
         while self._executor.is_reachable and not self._stopping.is_set():
             task = self._take_from_outbox()
             if task is None:
@@ -103,13 +112,17 @@ class Reconciler:
                 with continuing(task.origin):
                     snapshot = self._executor.submit(task)
             except SubmitRefused as refusal:
+                SUBMITS.labels("refused").inc()
                 self._refuse(task, str(refusal))
             except ExecutorFailed as error:
+                SUBMITS.labels("failed").inc()
                 log.warning("submit failed", task_id=str(task.id), code=str(error), failures=task.submit_failures + 1)
                 self._count_failure(task)
             except ExecutorSilent as error:
+                SUBMITS.labels("unanswered").inc()
                 log.warning("submit not answered", task_id=str(task.id), code=str(error))
             else:
+                SUBMITS.labels("accepted").inc()
                 self._tasks.apply([snapshot])
 
     def follow(self) -> None:

@@ -16,6 +16,7 @@ import obstore
 import structlog
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
+from prometheus_client import Counter
 
 from services.runtime.errors import DependencyUnavailable
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 log = structlog.get_logger()
+
+STORE_FAILURES = Counter("imagegen_results_store_failures_total", "What the picture store did not do when asked.")
 
 CHUNK_BYTES = 256 * 1024
 MAX_SIGNED = timedelta(minutes=10)
@@ -229,6 +232,7 @@ def _store_errors(*, absence_is_an_answer: bool = True) -> Iterator[None]:
         is_about_the_key = code is None or code[1] != "NoSuchBucket"
         if absence_is_an_answer and isinstance(error, FileNotFoundError) and is_about_the_key:
             raise
+        STORE_FAILURES.inc()
         # Not the rest of the answer: to a wrong secret it holds the signature.
         log.warning("the picture store failed", error=text.partition("\n")[0].partition("<")[0], code=code and code[1])
         raise DependencyUnavailable("the picture store") from error

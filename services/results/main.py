@@ -41,7 +41,9 @@ async def main() -> None:
     authority = RemoteAuthority(settings.auth_address, to_auth)
     verifier = TokenVerifier("results", process.trusted_services(), authority)
     server = results_server(results, verifier, threads=database.connections)
-    sweeping = asyncio.create_task(_sweep_for_ever(results.sweeper.sweep, results.retention.sweep))
+    sweeping = asyncio.create_task(
+        _sweep_for_ever(results.sweeper.sweep, results.retention.sweep, results.storage.take_stock)
+    )
     thumbnails = asyncio.create_task(results.maker.make_thumbnails())
     stopping = threading.Event()
     erasures.start(stopping)

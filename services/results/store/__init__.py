@@ -65,6 +65,7 @@ from services.results.store.tables import (
 )
 from services.results.store.usage import (
     delete_usage,
+    get_total_usage,
     get_usage,
 )
 from services.results.store.variants import (
@@ -101,6 +102,7 @@ __all__ = [
     "get_linked_result",
     "get_result",
     "get_retention_days",
+    "get_total_usage",
     "get_usage",
     "give_attempt_back",
     "hold_result",

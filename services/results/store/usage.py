@@ -17,6 +17,13 @@ def get_usage(tx: Connection, owner_id: OwnerId) -> Usage:
     return Usage(row.used_bytes, row.pictures) if row else Usage(0, 0)
 
 
+def get_total_usage(tx: Connection) -> Usage:
+    """Of all owners."""
+    sums = (sa.func.coalesce(sa.func.sum(column), 0) for column in (usage.c.used_bytes, usage.c.pictures))
+    used_bytes, pictures = tx.execute(sa.select(*sums)).one()
+    return Usage(int(used_bytes), int(pictures))
+
+
 def add_usage(tx: Connection, owner_id: OwnerId, size_bytes: int) -> None:
     """Of one more picture."""
     added = insert(usage).values(owner_id=owner_id, used_bytes=size_bytes, pictures=1)
