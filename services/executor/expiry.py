@@ -15,6 +15,7 @@ from services.executor.domain import Job, JobId, NotClaimable
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import Publisher
 from services.executor.messages import job_to_proto
+from services.executor.metrics import LEASES_EXPIRED
 from services.executor.scheduling.ledger import Ledger
 from services.runtime.database import Database
 
@@ -65,7 +66,8 @@ class Expiry:
         with self._database.transaction() as tx:
             expired = store.expired(tx, now - grace)
         for job_id in expired:
-            self._change(job_id, lambda job: job.expire(now, grace, max_attempts), now)
+            if job := self._change(job_id, lambda job: job.expire(now, grace, max_attempts), now):
+                LEASES_EXPIRED.labels(job.model).inc()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY
             self._tidy(now)
@@ -80,17 +82,19 @@ class Expiry:
         for job_id in stranded:
             self._change(job_id, lambda job: job.strand(now), now)
 
-    def _change(self, job_id: JobId, event: Callable[[Job], Job], now: datetime) -> None:
+    def _change(self, job_id: JobId, event: Callable[[Job], Job], now: datetime) -> Job | None:
+        """What became of the job; None if others were faster."""
         with self._database.transaction() as tx:
             before = store.lock_unless_taken(tx, job_id)
             if before is None:
-                return
+                return None
             try:
                 job = event(before)
             except NotClaimable:
-                return
+                return None
             self._ledger.save(tx, before, job, now)
         log.warning("job taken back", job_id=str(job.id), state=job.state, attempts=job.attempts)
         self._publisher.status(job_to_proto(job), job.lease_epoch)
         if not job.is_finished:
             self._bell.ring(job.model)
+        return job

@@ -5,16 +5,18 @@ import threading
 from datetime import UTC, datetime
 
 import structlog
+from prometheus_client import REGISTRY
 
 from services.executor.bell import Bell, celery_app
 from services.executor.engine.folder import open_models
 from services.executor.erasing import Eraser
 from services.executor.events import EventLog, Publisher
 from services.executor.expiry import EXPIRY_SECONDS, Expiry
+from services.executor.metrics import QueueCollector, introduce
 from services.executor.operators import Operators
 from services.executor.scheduling.learning import Learning
 from services.executor.scheduling.ledger import Ledger
-from services.executor.scheduling.queue_view import QueueView
+from services.executor.scheduling.queue_view import LEAST_AGE_SECONDS, QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import Pools, QueueSettings, ServerSettings
@@ -56,11 +58,14 @@ async def serve() -> None:
     expiry = Expiry(database=database, folder=folder, ledger=ledger, publisher=publisher, bell=bell, clock=now)
     operators = Operators(database, ledger, now)
     view = QueueView(database, learning.estimates, lambda: pools.among(folder.models), now)
+    REGISTRY.register(QueueCollector(lambda: view.census, lambda: folder.models))
+    introduce(folder.models)
     auth = Peer(service_identity("executor"), "auth")
     authority = RemoteAuthority(settings.auth_address, auth)
     verifier = TokenVerifier("executor", process.trusted_services(), authority)
     server = executor_server(executor, operators, view, events, verifier, threads=database.connections)
     stopping = threading.Event()
+    repeat("queue view", view.look, LEAST_AGE_SECONDS, stopping)
     repeat("expiry", lambda: expiry.look(queue.grace, queue.max_attempts), EXPIRY_SECONDS, stopping)
     Erasures(channel(settings.auth_address), auth, Eraser(database, executor.cancel, now).erase).start(stopping)
     following = asyncio.create_task(events.follow())

@@ -14,6 +14,7 @@ import structlog
 
 from services.executor import store
 from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
+from services.executor.scheduling.census import Census, take_census
 from services.executor.scheduling.estimates import Estimates
 from services.executor.scheduling.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast, play
 from services.executor.store import Promise, QueuedJob
@@ -55,10 +56,12 @@ class _Look:
     seats: list[Seat]
     held: list[Held]
     waiting: list[Waiting]
+    census: Census | None = None
+    """None before the first look."""
 
 
 class QueueView:
-    """Kept up to date on demand. Thread-safe."""
+    """Kept up to date on demand, and by who calls `look` now and then. Thread-safe."""
 
     def __init__(
         self,
@@ -74,6 +77,15 @@ class QueueView:
         self._looking = threading.Lock()
         self._look_again_at = 0.0
         self._seen = _Look(clock(), [], {}, [], [], [])
+
+    def look(self) -> None:
+        """Look at the queue, unless that was done within the last second."""
+        self._seen_lately()
+
+    @property
+    def census(self) -> Census | None:
+        """The figures of the last look; None before the first."""
+        return self._seen.census
 
     def outlook(self, job: Job) -> Outlook:
         """Of an unfinished job, as it was within the last second, or for a very long queue within a few.
@@ -120,7 +132,8 @@ class QueueView:
         seats = [
             Seat(worker.engine_id, worker.models, worker.loaded_model) for worker in workers if worker.is_able(now)
         ]
-        forecasts = forecast(seats, held, waiting, self._estimates())
+        estimates = self._estimates()
+        forecasts = forecast(seats, held, waiting, estimates)
         promises = [
             Promise(job.job_id, told.position, told.raw, now)
             for job in queued
@@ -132,7 +145,8 @@ class QueueView:
         reasons = {model: waiting_reason(model, workers, self._pools(), now) for model in {job.model for job in queued}}
         loading = {worker.engine_id for worker in workers if worker.is_loading}
         outlooks = {job.job_id: _outlook(job, forecasts.get(job.job_id), reasons, loading, now) for job in queued}
-        return _Look(now, workers, outlooks, seats, held, waiting)
+        census = take_census(workers, queued, estimates, now)
+        return _Look(now, workers, outlooks, seats, held, waiting, census)
 
 
 def _held(queued: list[QueuedJob], now: datetime) -> list[Held]:

@@ -187,6 +187,7 @@ class QueuedJob:
     work: float
     start: float
     queue_number: int
+    created_at: datetime
     engine_id: EngineId | None
     started_at: datetime | None
     is_capped: bool
@@ -208,6 +209,7 @@ def unfinished(tx: Connection) -> list[QueuedJob]:
             (sa.cast(jobs.c.width, sa.Double) * jobs.c.height * jobs.c.steps * jobs.c.count).label("work"),
             start.label("start"),
             jobs.c.queue_number,
+            jobs.c.created_at,
             jobs.c.engine_id,
             jobs.c.started_at,
             sa.and_(is_waiting, lanes.c.is_open.is_(False)).label("is_capped"),
@@ -225,6 +227,7 @@ def unfinished(tx: Connection) -> list[QueuedJob]:
             row.work,
             row.start,
             row.queue_number,
+            row.created_at,
             row.engine_id and EngineId(row.engine_id),
             row.started_at,
             bool(row.is_capped),

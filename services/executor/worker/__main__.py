@@ -24,6 +24,7 @@ from services.executor.worker.attempt import Painter
 from services.executor.worker.hearing import Hearing
 from services.executor.worker.leases import LeaseKeeper
 from services.executor.worker.liveness import Liveness
+from services.executor.worker.metrics import introduce
 from services.executor.worker.pictures import PictureStore
 from services.executor.worker.registration import Registration
 from services.executor.worker.runs import Runs
@@ -66,6 +67,7 @@ def main() -> None:
 
     database = Database(settings.database_url)
     folder = open_models(settings.models_dir)
+    introduce(folder.models)
     engine = ComfyUI(settings.comfyui_url, output_directory=settings.comfyui_output_dir, stall=settings.stall_seconds)
     engine.start()
     registration = Registration(engine_id, engine, folder, database, clock)

@@ -21,6 +21,7 @@ from services.executor.messages import job_to_proto
 from services.executor.scheduling.learning import Learning
 from services.executor.scheduling.ledger import Ledger
 from services.executor.worker.leases import Hold, LeaseKeeper
+from services.executor.worker.metrics import LEASES_LOST, attempt_ended, pictures_painted
 from services.executor.worker.narration import Narration
 from services.executor.worker.pictures import PictureNotTaken, PictureRefused, PictureStore, PictureUnwanted
 from services.executor.worker.registration import Registration
@@ -100,9 +101,11 @@ class Painter:
                     )
                     ended = self._attempt(hold, narration)
                 log.info("attempt ended", state=ended.state, attempts=ended.attempts)
+                attempt_ended(job, ended)
                 self._after(job, ended, narration)
             except LeaseLost:
                 log.warning("attempt lost its lease")
+                LEASES_LOST.labels(job.model).inc()
                 self._runs.leave(job)
             except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
                 log.error("attempt left to its lease", **describe(error))  # noqa: TRY400 - the text may hold the prompt
@@ -150,6 +153,7 @@ class Painter:
             log.error("attempt broke", **describe(error))  # noqa: TRY400 - the text may hold the prompt
             return self._write(hold, self._failure(hold, FailureReason.ENGINE_FAILED, self._max_attempts))
         finally:
+            narration.end()
             self._narrations.discard(narration)
         return self._write(hold, lambda job: job.complete(hold.epoch, self._clock()))
 
@@ -259,5 +263,6 @@ class Painter:
         if not ended.is_finished:
             self._bell.ring(ended.model)
         if ended.state is State.COMPLETED:
+            pictures_painted(ended, narration.seconds)
             self._registration.succeeded()
             self._learning.learn(ended, narration.lesson())

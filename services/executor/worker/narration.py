@@ -9,6 +9,7 @@ from services.executor.engine.events import Loading, Preview, Progress, RunEvent
 from services.executor.events import Publisher
 from services.executor.scheduling.estimates import Key
 from services.executor.scheduling.learning import Learning
+from services.executor.worker.metrics import BUSY, LOADS
 from services.executor.worker.registration import Registration
 
 MOST_EVENTS = 5
@@ -54,6 +55,8 @@ class Narration:
             case Started():
                 self._begin()
             case Loading():
+                if not self._has_loaded:
+                    LOADS.labels(self._job.model).inc()
                 self._has_loaded = True
                 self._registration.loading(True)
             case Progress() | Preview():
@@ -61,18 +64,27 @@ class Narration:
                 if self._is_due(event):
                     self._tell(event)
 
-    def lesson(self) -> tuple[Key, float] | None:
-        """What the length of a run teaches that brought its pictures; nothing if it was not seen whole."""
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took; None if it has not ended, or was not followed from its beginning."""
         if self._began_at is None or self._ended_at is None or not self.is_whole:
             return None
-        estimates, seconds = self._learning.estimates(), self._ended_at - self._began_at
+        return self._ended_at - self._began_at
+
+    def lesson(self) -> tuple[Key, float] | None:
+        """What the length of a run teaches that brought its pictures; nothing if it was not seen whole."""
+        seconds = self.seconds
+        if seconds is None:
+            return None
+        estimates = self._learning.estimates()
         learn = estimates.load_sample if self._has_loaded else estimates.run_sample
         return learn(self._job.model, self._engine_id, self._job.spec.work, seconds)
 
     def end(self) -> None:
-        """The run is over, well or not."""
-        if self._began_at is not None:
+        """The run is over, well or not. May be said again."""
+        if self._began_at is not None and self._ended_at is None:
             self._ended_at = time.monotonic()
+            BUSY.end()
             self._registration.loading(False)
 
     def _begin(self) -> None:
@@ -82,6 +94,7 @@ class Narration:
         if job.model != self._registration.loaded_model:
             seconds += estimates.load(job.model, engine_id).p50
         self._began_at = time.monotonic()
+        BUSY.begin()
         self.ends_at = self._began_at + seconds
         self._registration.running(job.model)
         self._start()

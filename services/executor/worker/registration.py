@@ -14,6 +14,7 @@ from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineError, EngineTooOld
 from services.executor.engine.folder import ModelFolder
 from services.executor.worker.health import Health
+from services.executor.worker.metrics import ENGINE_UP
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
@@ -172,6 +173,7 @@ class Registration:
             else:
                 log.info("engine is well", models=sorted(self._models))
         self._problem = problem
+        ENGINE_UP.set(not problem)
         try:
             with self._database.transaction() as tx:
                 orders = store.save_worker(tx, self._worker())

@@ -4,11 +4,13 @@ import threading
 import time
 
 import structlog
+from prometheus_client import Counter
 
 from services.executor.bell import Bell
 from services.executor.domain import Job, JobId
 from services.executor.scheduling.claims import Claims
 from services.executor.worker.attempt import Painter
+from services.executor.worker.metrics import ADOPTIONS, CLAIMS
 from services.executor.worker.registration import Registration
 from services.runtime.errors import DependencyUnavailable
 
@@ -118,7 +120,7 @@ class Slots:
             return None
         try:
             with self._claiming:
-                return self._took(self._claims.adopt(self._held))
+                return self._took(self._claims.adopt(self._held), ADOPTIONS)
         except DependencyUnavailable as error:
             log.warning("nothing adopted", error=str(error))
             return None
@@ -140,13 +142,14 @@ class Slots:
                 if not models or (self._held and not self._is_end_near()):
                     return None
                 loaded = self._registration.loaded_model
-                return self._took(self._claims.claim(models, loaded=loaded, ahead=bool(self._held)))
+                return self._took(self._claims.claim(models, loaded=loaded, ahead=bool(self._held)), CLAIMS)
         except DependencyUnavailable as error:
             log.warning("nothing claimed", error=str(error))
             return None
 
-    def _took(self, job: Job | None) -> Job | None:
+    def _took(self, job: Job | None, count: Counter) -> Job | None:
         if job is not None:
+            count.labels(job.model).inc()
             self._held.append(job.id)
         return job
 
