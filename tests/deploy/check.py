@@ -24,7 +24,7 @@ DCLINT = "dclint@3.1.0"
 PATIENCE = 180
 """Seconds for one command: an index or a registry that does not answer must not hold up everything else."""
 # kubernetes-validate knows no custom resources: tests/deploy/test_k8s.py lists those that we use.
-WITHOUT_SCHEMA = {"PodMonitor"}
+WITHOUT_SCHEMA = {"PodMonitor", "PrometheusRule", "ScaledObject"}
 # Starts when it is imported, so it is asked for its options instead.
 WITH_HELP = {"services.executor.sketch"}
 

@@ -13,7 +13,8 @@ from tests.deploy.rendered import K8S, NAME, OVERLAYS, PROJECT, containers, of_k
 KINDS = {
     "apps/v1": {"Deployment"},
     "batch/v1": {"Job"},
-    "monitoring.coreos.com/v1": {"PodMonitor"},
+    "keda.sh/v1alpha1": {"ScaledObject"},
+    "monitoring.coreos.com/v1": {"PodMonitor", "PrometheusRule"},
     "networking.k8s.io/v1": {"Ingress", "NetworkPolicy"},
     "policy/v1": {"PodDisruptionBudget"},
     "v1": {"ConfigMap", "Namespace", "PersistentVolumeClaim", "Service", "ServiceAccount"},
