@@ -40,7 +40,8 @@ from services.runtime.tokens import TokenVerifier
 
 
 def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
-    """`state.stopping` ends the open event streams when it is set; the rest of `state` lives as long as the app.
+    """`state.stopping` ends the open event streams when it is set, `state.draining` lets /healthz send callers
+    elsewhere; the rest of `state` lives as long as the app.
 
     The verifier tells whose quota a request takes from; whether the caller may do anything, the services say.
     """
@@ -48,6 +49,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stopping = asyncio.Event()
+        app.state.draining = False
         app.state.neighbours = Neighbours(
             auth=settings.auth_address,
             generation=settings.generation_address,

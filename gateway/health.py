@@ -13,9 +13,11 @@ class Health(Answer):
     status: str
 
 
-@router.get("/healthz")
-async def healthz() -> Health:
-    """The process is alive."""
+@router.get("/healthz", response_model=Health, responses=problems("unavailable"))
+async def healthz(request: Request) -> Health | Response:
+    """The process is alive, and does not stop: one that does wants no more requests."""
+    if request.app.state.draining:
+        return problem(request, "unavailable", detail="This replica is about to stop.")
     return Health(status="alive")
 
 

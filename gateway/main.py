@@ -1,5 +1,6 @@
 """Composition root: settings → app → uvicorn. Run with `python -m gateway.main`."""
 
+import asyncio
 import signal
 import socket
 import sys
@@ -18,9 +19,11 @@ from services.runtime.tokens import TokenVerifier
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that ends the event streams when it stops: it waits for open responses, and those never end."""
+    """Uvicorn that says so before it stops, and serves on for `drain` seconds. Then it ends the event streams: it would
+    wait for open responses, and those never end.
+    """
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, host: str, port: int, *, drain: float = 0) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -37,8 +40,11 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+        self._drain = drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.draining = True
+        await asyncio.sleep(self._drain)
         self._app.state.stopping.set()
         await super().shutdown(sockets)
 
@@ -52,7 +58,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Uvicorn handles these while it serves and raises them anew once it has stopped: a clean end.
         signal.signal(number, lambda _number, _frame: sys.exit(0))
-    Server(create_app(settings, verifier), host, int(port)).run()
+    Server(create_app(settings, verifier), host, int(port), drain=process.drain_seconds).run()
 
 
 if __name__ == "__main__":

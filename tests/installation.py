@@ -30,6 +30,7 @@ UNLIMITED = {
 
 _PROJECT = Path(__file__).parents[1]
 _START_SECONDS = 120
+_SIZES = ("SKETCHES", "REPLICAS")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
     """
     models = shutil.copytree(MODELS, data / "models")
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "SKETCHES"},
+        **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name not in _SIZES},
         "PYTHONPATH": os.pathsep.join([str(_PROJECT), str(_PROJECT / "protos" / "gen")]),
         "EXECUTOR_MODELS_DIR": str(models),
         **settings,

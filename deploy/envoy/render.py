@@ -43,7 +43,8 @@ def render(
 
     Args:
         listen: `host:port` of the public door.
-        auth: `host:port`; a name stands for all the addresses that DNS has for it. The next two likewise.
+        auth: `host:port`; a name stands for all the addresses that DNS has for it. Several, separated by commas, share
+            the calls. The others likewise.
         generation: as auth.
         results: as auth.
         executor: as auth; only what is for operators is asked of it.
@@ -54,8 +55,7 @@ def render(
         tls: how Envoy and the services know each other, for gRPC and its health checks; None for in the clear.
         admin: `host:port` of the admin interface, which whoever reaches it may do anything with; None for none.
     """
-    addresses = {
-        "listen": listen,
+    services = {
         "auth": auth,
         "generation": generation,
         "results": results,
@@ -68,10 +68,13 @@ def render(
         "access_log": "/dev/stdout" if access_log else "/dev/null",
         "admin": json.dumps(None if admin is None else {"address": {"socket_address": _socket(admin)}}),
     }
-    for name, address in addresses.items():
-        host, _, values[f"{name}_port"] = address.rpartition(":")
-        values[f"{name}_host"] = host
-        values[f"{name}_transport"] = json.dumps(_transport(host, tls))
+    values["listen_host"], _, values["listen_port"] = listen.rpartition(":")
+    for name, addresses in services.items():
+        sockets = [_socket(address) for address in addresses.split(",")]
+        values[f"{name}_endpoints"] = json.dumps(
+            [{"endpoint": {"address": {"socket_address": socket}}} for socket in sockets]
+        )
+        values[f"{name}_transport"] = json.dumps(_transport(sockets[0]["address"], tls))
     return Template(TEMPLATE.read_text()).substitute(values)
 
 

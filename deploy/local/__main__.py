@@ -6,6 +6,9 @@ without it, SKETCHES says how many of sketch there are. Each engine gets a worke
 prefix, or with GATEWAY_, are its services' settings; SKETCH_STEP_SECONDS and SKETCH_LOAD_SECONDS set the pace of
 sketch; ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door. GRPC_TLS_CA,
 GRPC_TLS_CERT and GRPC_TLS_KEY name the certificates by which the processes know each other (for 127.0.0.1).
+
+REPLICAS=2 runs two of each service and of the gateway, which share the work. One that gets SIGTERM (its pid is in
+DATA_DIR/run/processes.json) hands over to the other, ends, and is started anew, from the code that is there then.
 """
 
 import argparse
@@ -30,6 +33,7 @@ from deploy.local.liveness import changes, works
 from deploy.local.log import Log
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
 from deploy.local.postgres import PostgresError
+from deploy.local.replicas import ReplicasRefused, replicas_of
 from deploy.local.supervisor import StartFailed, Supervisor
 from deploy.local.topology import tiers
 
@@ -44,18 +48,19 @@ def main() -> None:
     try:
         engines = engines_of(os.environ)
         certificates_of(os.environ)
-    except (EnginesRefused, CertificatesRefused) as refusal:
+        replicas = replicas_of(os.environ)
+    except (EnginesRefused, CertificatesRefused, ReplicasRefused) as refusal:
         sys.exit(str(refusal))
     data = arguments.data_dir.resolve()
     # Others may pass, to a PostgreSQL that runs as nobody (unprivileged.py), but not look around.
     data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    with _locked(data) as lock, reserved_ports(port_names(engines)) as ports:
+    with _locked(data) as lock, reserved_ports(port_names(engines, replicas)) as ports:
         try:
             require_free(arguments.port)
         except OSError as error:
             sys.exit(f"Port {arguments.port} cannot be used ({error.strerror}); choose another with --port.")
         secrets = load_secrets(data / "secrets.json", engines)
-        at = Installation(data, f"{LOOPBACK}:{arguments.port}", engines, ports, secrets, os.environ)
+        at = Installation(data, f"{LOOPBACK}:{arguments.port}", engines, ports, secrets, os.environ, replicas)
         for folder in (at.run, at.pictures, *(at.sketch(engine) for engine in engines if engine.external is None)):
             folder.mkdir(mode=0o700, exist_ok=True)
         at.postgres.forget_former_run()

@@ -12,18 +12,21 @@ from deploy.local.credentials import CONTEXTS
 from deploy.local.engines import Engine
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import Postgres
+from deploy.local.replicas import replica_names
 
+REPLICATED = (*CONTEXTS, "gateway")
 PROJECT = Path(__file__).resolve().parents[2]
 DATABASE_URLS = tuple(f"{context.upper()}_DATABASE_URL" for context in CONTEXTS)
 # How processes meet is for the launcher alone to say.
 _WIRING = ("_LISTEN", "_READY_FILE", "_ENGINE_ID", *(f"{context.upper()}_ADDRESS" for context in CONTEXTS))
 
 
-def port_names(engines: Sequence[Engine]) -> Sequence[str]:
-    """Everything that an installation with these engines needs a port for."""
+def port_names(engines: Sequence[Engine], replicas: int = 1) -> Sequence[str]:
+    """Everything that an installation with these engines and so many of each service needs a port for."""
+    services = ["app", *(name for service in REPLICATED for name in replica_names(service, replicas))]
     return (
-        *("postgres", "valkey", "gateway", "app", *CONTEXTS),
-        *(f"{name}_metrics" for name in ("gateway", "app", *CONTEXTS)),
+        *("postgres", "valkey", *services),
+        *(f"{name}_metrics" for name in services),
         *(
             name
             for engine in engines
@@ -40,9 +43,10 @@ class Installation:
         data: the data folder.
         public: `host:port` of the public door.
         engines: what `given` asks for.
-        ports: a free port on loopback for each of `port_names(engines)`.
+        ports: a free port on loopback for each of `port_names(engines, replicas)`.
         given: the caller's environment. REDIS_URL or all four `X_DATABASE_URL` in it take the place of the embedded
             part.
+        replicas: how many of each of REPLICATED there are, which share the work.
     """
 
     data: Path
@@ -51,6 +55,7 @@ class Installation:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     given: Mapping[str, str]
+    replicas: int = 1
 
     @property
     def public_url(self) -> str:
@@ -82,7 +87,7 @@ class Installation:
         return {
             "AUTH_DATABASE_URL": self.settings["AUTH_DATABASE_URL"],
             "AUTH_ENCRYPTION_KEYS": self.settings["AUTH_ENCRYPTION_KEYS"],
-            "EXECUTOR_ADDRESS": self.address("executor"),
+            "EXECUTOR_ADDRESS": self.addresses("executor"),
             "SERVICE_KEY_OPERATOR": self.secrets["operator_service_key"],
             **self.tls,
         }
@@ -111,6 +116,10 @@ class Installation:
     def address(self, name: str) -> str:
         return f"{LOOPBACK}:{self.ports[name]}"
 
+    def addresses(self, service: str) -> str:
+        """`host:port` of each of its replicas, separated by commas."""
+        return ",".join(map(self.address, replica_names(service, self.replicas)))
+
     def embeds(self, *settings: str) -> bool:
         """Whether the caller leaves a part to the launcher: not every setting that names it is given."""
         return not all(self.given.get(name) for name in settings)
@@ -132,11 +141,9 @@ class Installation:
             "EXECUTOR_MODELS_DIR": str(PROJECT / "services" / "executor" / "models"),
             "RESULTS_SIGNING_KEY": self.secrets["results_signing_key"],
             "RESULTS_STORE_URL": self.pictures.as_uri(),
-            "GATEWAY_LISTEN": self.address("gateway"),
         }
         for context, password in self.database_passwords.items():
             settings[f"{context.upper()}_DATABASE_URL"] = self.postgres.url(context, password)
-            settings[f"{context.upper()}_LISTEN"] = self.address(context)
-            settings[f"{context.upper()}_ADDRESS"] = self.address(context)
+            settings[f"{context.upper()}_ADDRESS"] = self.addresses(context)
         replaceable = [name for name in settings if not name.endswith(_WIRING)]
         return settings | {name: self.given[name] for name in replaceable if self.given.get(name)}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 LOOPBACK = "127.0.0.1"
 # Below the ephemeral range (Linux: 32768 up, macOS: 49152 up): nobody's outgoing connection can sit on the port
 # of a process that is being restarted.
-_FIRST, _END, _BLOCK = 20_000, 32_000, 64
+_FIRST, _END, _BLOCK = 20_000, 32_000, 96
 
 
 @contextmanager

@@ -11,22 +11,25 @@ from deploy.local import wheels
 from deploy.local.credentials import CONTEXTS
 from deploy.local.engines import Engine
 from deploy.local.files import replace
-from deploy.local.installation import DATABASE_URLS, PROJECT, Installation
+from deploy.local.installation import DATABASE_URLS, PROJECT, REPLICATED, Installation
 from deploy.local.liveness import Opinion, works
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import Check, answers, connects, exists, has_databases, opens, serves
+from deploy.local.replicas import replica_names
 from deploy.local.supervisor import Process
 
 _SYSTEM = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 # Beside these settings, a service gets what the caller set under its context's prefix, and no other's secrets.
 _NEEDS = {
-    "auth": "AUTH_LISTEN AUTH_DATABASE_URL AUTH_ENCRYPTION_KEYS",
-    "generation": "GENERATION_LISTEN GENERATION_DATABASE_URL AUTH_ADDRESS EXECUTOR_ADDRESS RESULTS_ADDRESS",
-    "executor": "EXECUTOR_LISTEN EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR AUTH_ADDRESS REDIS_URL",
-    "results": "RESULTS_LISTEN RESULTS_DATABASE_URL RESULTS_STORE_URL RESULTS_SIGNING_KEY AUTH_ADDRESS",
+    "auth": "AUTH_DATABASE_URL AUTH_ENCRYPTION_KEYS",
+    "generation": "GENERATION_DATABASE_URL AUTH_ADDRESS EXECUTOR_ADDRESS RESULTS_ADDRESS",
+    "executor": "EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR AUTH_ADDRESS REDIS_URL",
+    "results": "RESULTS_DATABASE_URL RESULTS_STORE_URL RESULTS_SIGNING_KEY AUTH_ADDRESS",
     "worker": "EXECUTOR_DATABASE_URL EXECUTOR_MODELS_DIR RESULTS_ADDRESS REDIS_URL",
-    "gateway": "GATEWAY_LISTEN AUTH_ADDRESS GENERATION_ADDRESS RESULTS_ADDRESS EXECUTOR_ADDRESS REDIS_URL",
+    "gateway": "AUTH_ADDRESS GENERATION_ADDRESS RESULTS_ADDRESS EXECUTOR_ADDRESS REDIS_URL",
 }
+# Envoy asks each replica every second and leaves it when it has said twice that it does not serve (envoy.yaml).
+_DRAIN_SECONDS = "3"
 _SKETCH_OPTIONS = {"SKETCH_STEP_SECONDS": "--step-seconds", "SKETCH_LOAD_SECONDS": "--load-seconds"}
 
 
@@ -83,16 +86,27 @@ def _contexts(at: Installation) -> Iterator[Process]:
         ready=None,
         after=("postgres",) if at.embeds(*DATABASE_URLS) else (),
     )
-    for name in CONTEXTS:
-        address = at.address(name)
-        yield _service(at, name, ready=serves(address, at.certificates), after=("migrate",), address=address)
+    for service in CONTEXTS:
+        for name in replica_names(service, at.replicas):
+            ready = serves(at.address(name), at.certificates)
+            yield _replica(at, service, name, f"services.{service}.main", ready, after=("migrate",))
 
 
 def _callers(at: Installation) -> Iterator[Process]:
     yield from (_worker(at, engine) for engine in at.engines)
-    address = at.address("gateway")
-    yield _service(at, "gateway", module="gateway.main", ready=answers(address, "/readyz"), address=address)
+    for name in replica_names("gateway", at.replicas):
+        yield _replica(at, "gateway", name, "gateway.main", answers(at.address(name), "/readyz"))
     yield _app(at)
+
+
+def _replica(
+    at: Installation, service: str, name: str, module: str, ready: Check, *, after: Sequence[str] = ()
+) -> Process:
+    own = {f"{service.upper()}_LISTEN": at.address(name)}
+    if at.replicas > 1:
+        own["DRAIN_SECONDS"] = at.given.get("DRAIN_SECONDS") or _DRAIN_SECONDS
+    address = at.address(name)
+    return _service(at, name, identity=service, module=module, own=own, ready=ready, after=after, address=address)
 
 
 def _app(at: Installation) -> Process:
@@ -138,7 +152,8 @@ def _door(at: Installation) -> Iterator[Process]:
     config = at.run / "envoy.yaml"
     content = render(
         listen=at.public,
-        **{name: at.address(name) for name in ("auth", "generation", "results", "executor", "gateway", "app")},
+        **{service: at.addresses(service) for service in REPLICATED},
+        app=at.address("app"),
         cors_origins=at.given.get("ENVOY_CORS_ORIGINS", "").split(),
         access_log=bool(at.given.get("ENVOY_ACCESS_LOG")),
         tls=at.certificates,
@@ -159,8 +174,8 @@ def _service(
     name: str,
     *,
     ready: Check,
-    identity: str = "",
-    module: str | None = None,
+    identity: str,
+    module: str,
     prefixes: Sequence[str] = (),
     own: Mapping[str, str] | None = None,
     after: Sequence[str] = (),
@@ -168,10 +183,9 @@ def _service(
     prepare: Callable[[], object] | None = None,
     alive: Opinion | None = None,
 ) -> Process:
-    identity = identity or name
     environment = {
         **_python(at),
-        **at.given_for(prefixes or (f"{name.upper()}_",)),
+        **at.given_for(prefixes or (f"{identity.upper()}_",)),
         **{setting: at.settings[setting] for setting in _NEEDS[identity].split()},
         **(own or {}),
         **at.tls,
@@ -179,8 +193,7 @@ def _service(
         f"SERVICE_KEY_{identity.upper()}": at.secrets[f"{identity}_service_key"],
         "SERVICE_PUBLIC_KEYS": at.public_keys,
     }
-    command = _module(module or f"services.{name}.main")
-    return Process(name, command, environment, ready, after, address, prepare, alive=alive)
+    return Process(name, _module(module), environment, ready, after, address, prepare, alive=alive)
 
 
 def _module(name: str, *arguments: str) -> Sequence[str]:

@@ -103,7 +103,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._verifier = verifier
         self._errors = errors
         self._threads = threads
-        self._streams: set[asyncio.Task[None]] = set()
+        self._watches: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def intercept_service(
@@ -125,10 +125,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(self._unary(method, handler.stream_unary), **codecs)
         return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codecs)
 
-    def end_streams(self) -> None:
-        """End every open stream with UNAVAILABLE, so that its client resumes elsewhere."""
+    def end_watches(self) -> None:
+        """End every Watch… with UNAVAILABLE, so that its client resumes elsewhere. Other streams end by themselves."""
         self._stopping = True
-        for task in self._streams:
+        for task in self._watches:
             task.cancel()
 
     def _unary(self, method: MethodDescriptor, handler: Handler) -> Handler:
@@ -157,11 +157,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
             task = asyncio.current_task()
             assert task is not None
-            self._streams.add(task)
+            if method.name.startswith("Watch"):
+                self._watches.add(task)
             try:
                 await self._observed(method, context, answer())
             finally:
-                self._streams.discard(task)
+                self._watches.discard(task)
 
         return call
 

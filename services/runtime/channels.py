@@ -24,6 +24,8 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.http2.max_pings_without_data", 0),
     # Several addresses behind one name share the calls.
     ("grpc.lb_policy_name", "round_robin"),
+    # Who says NOT_SERVING gets no more of them, though it still answers: it is about to stop.
+    ("grpc.service_config", '{"healthCheckConfig": {"serviceName": ""}}'),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # Processes run side by side on one address; each channel keeps its own connection.
     ("grpc.use_local_subchannel_pool", 1),
@@ -33,19 +35,30 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def channel(address: str) -> grpc.Channel:
-    """A channel for threads."""
+    """A channel for threads to `host:port`, or to several `ip:port` that share the calls, separated by commas."""
+    target, options = _target(address)
     credentials = _credentials()
     if credentials is None:
-        return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-    return grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+        return grpc.insecure_channel(target, options=options)
+    return grpc.secure_channel(target, credentials, options=options)
 
 
 def aio_channel(address: str) -> grpc.aio.Channel:
-    """A channel for the event loop."""
+    """As `channel`, for the event loop."""
+    target, options = _target(address)
     credentials = _credentials()
     if credentials is None:
-        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+def _target(address: str) -> tuple[str, Sequence[tuple[str, int | str]]]:
+    """As gRPC names it (doc/naming.md of gRPC), and the options for it."""
+    first, _, others = address.partition(",")
+    if not others:
+        return address, CHANNEL_OPTIONS
+    # The certificates are for the host; without this, the name to be proved would be the whole list.
+    return f"ipv4:{address}", [*CHANNEL_OPTIONS, ("grpc.default_authority", first)]
 
 
 def _credentials() -> grpc.ChannelCredentials | None:

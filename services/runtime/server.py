@@ -17,13 +17,13 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.calls import CallInterceptor
 from services.runtime.channels import MAX_MESSAGE_BYTES
 from services.runtime.errors import ErrorTable
-from services.runtime.settings import Certificates, TlsSettings
+from services.runtime.settings import Certificates, ProcessSettings, TlsSettings
 from services.runtime.tokens import TokenVerifier
 
 log = structlog.get_logger()
 
 STOP_GRACE_SECONDS = 10.0
-"""Calls in flight may take this long after SIGTERM; open streams end at once, their clients resume elsewhere."""
+"""Calls in flight may take this long, downloads too; what is watched ends at once, and its clients resume elsewhere."""
 
 SERVER_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -76,13 +76,14 @@ class Server:
         self._server = server
         return port
 
-    async def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
-        """Say NOT_SERVING, end the streams, let calls in flight finish within `grace` seconds."""
+    async def stop(self, grace: float = STOP_GRACE_SECONDS, *, drain: float = 0) -> None:
+        """Say NOT_SERVING, serve on for `drain` seconds, end the watches, let calls finish within `grace` seconds."""
         assert self._server is not None
         assert self._following is not None
-        self._following.cancel()
         await self._health.enter_graceful_shutdown()
-        self._interceptor.end_streams()
+        await asyncio.sleep(drain)
+        self._following.cancel()
+        self._interceptor.end_watches()
         await self._server.stop(grace)
         self._threads.shutdown(wait=False)
 
@@ -95,7 +96,7 @@ class Server:
         await self.start(listen)
         log.info("serving", listen=listen)
         await stopping.wait()
-        await self.stop()
+        await self.stop(drain=ProcessSettings().drain_seconds)
 
 
 def _credentials(settings: TlsSettings) -> grpc.ServerCredentials | None:

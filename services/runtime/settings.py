@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import FilePath, model_validator
+from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.tokens import ServiceIdentity, TrustedServices
@@ -50,6 +50,8 @@ class ProcessSettings(TlsSettings):
     metrics_listen: str = ""
     """`host:port` of the Prometheus endpoint; empty: none."""
     log_format: Literal["console", "json"] = "json"
+    drain_seconds: float = Field(0, ge=0)
+    """From SIGTERM until callers have seen that this replica does not serve any more; 0: there is no other to go to."""
     service_public_keys: str = ""
     """`name=key,…`: each service's Ed25519 public key, base64url of the 32 raw bytes."""
 

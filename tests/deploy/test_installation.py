@@ -13,6 +13,7 @@ from deploy.local.credentials import IDENTITIES, load_secrets
 from deploy.local.engines import MOST_ENGINES, EnginesRefused, engines_of
 from deploy.local.installation import Installation, port_names
 from deploy.local.ports import LOOPBACK, require_free, reserved_ports
+from deploy.local.replicas import MOST_REPLICAS, ReplicasRefused, replicas_of
 from deploy.local.topology import tiers
 
 EXTERNAL_DATABASES = {
@@ -30,8 +31,9 @@ def processes(tmp_path):
     def table(**given):
         engines = engines_of(given)
         secrets = load_secrets(tmp_path / "secrets.json", engines)
-        ports = {name: 20_001 + number for number, name in enumerate(port_names(engines))}
-        at = Installation(tmp_path, "127.0.0.1:8080", engines, ports, secrets, {"PATH": "/bin", **given})
+        replicas = replicas_of(given)
+        ports = {name: 20_001 + number for number, name in enumerate(port_names(engines, replicas))}
+        at = Installation(tmp_path, "127.0.0.1:8080", engines, ports, secrets, {"PATH": "/bin", **given}, replicas)
         return {process.name: process for tier in tiers(at) for process in tier}
 
     return table
@@ -181,6 +183,29 @@ def test_engines_that_cannot_be_are_refused_with_one_sentence(given, sentence):
     assert str(refusal.value) == sentence
 
 
+def test_each_service_has_as_many_replicas_as_the_caller_wants_which_differ_in_their_ports_alone(processes):
+    table = processes(REPLICAS="2")
+    for service in ("auth", "generation", "executor", "results", "gateway"):
+        one, other = (table[name].environment for name in (service, f"{service}-2"))
+        assert {name for name in one if one[name] != other.get(name)} == {f"{service.upper()}_LISTEN", "METRICS_LISTEN"}
+    assert "auth-3" not in table
+
+
+def test_callers_know_every_replica_and_each_hands_over_before_it_stops(processes):
+    table = processes(REPLICAS="2")
+    replicas = f"{table['auth'].address},{table['auth-2'].address}"
+    assert table["gateway-2"].environment["AUTH_ADDRESS"] == replicas
+    assert float(table["auth"].environment["DRAIN_SECONDS"]) > 0
+    assert "DRAIN_SECONDS" not in processes()["auth"].environment, "there is nobody to hand over to"
+
+
+@pytest.mark.parametrize("asked", ["0", "5", "two"])
+def test_a_number_of_replicas_that_cannot_be_is_refused_with_one_sentence(asked):
+    with pytest.raises(ReplicasRefused) as refusal:
+        replicas_of({"REPLICAS": asked})
+    assert str(refusal.value) == f"REPLICAS must be a number from 1 to 4, not {asked!r}."
+
+
 def test_a_caller_cannot_move_the_internal_addresses(processes):
     table = processes(AUTH_LISTEN="0.0.0.0:1", AUTH_ADDRESS="elsewhere:1")
     assert table["auth"].environment["AUTH_LISTEN"] == table["auth"].address
@@ -198,7 +223,7 @@ def test_sketch_is_as_slow_as_the_caller_wants(processes):
 
 
 def test_two_launchers_never_hold_the_same_port():
-    names = port_names(engines_of({"SKETCHES": str(MOST_ENGINES)}))
+    names = port_names(engines_of({"SKETCHES": str(MOST_ENGINES)}), MOST_REPLICAS)
     with reserved_ports(names) as one, reserved_ports(names) as other:
         assert one.keys() == set(names)
         assert not set(one.values()) & set(other.values())
