@@ -9,13 +9,19 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run executor auth test test-app app-static thorough doors chaos fuzz audit bench simulate check check-deploy format proto lock
+.PHONY: help setup run backup restore executor auth test test-app app-static thorough doors chaos rolling fuzz audit bench simulate check check-deploy format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var] [SKETCHES=1 | COMFYUI_URL=URL,URL]
+run: setup ## Run everything here: make run [PORT=8080] [DATA_DIR=var] [REPLICAS=1] [SKETCHES=1 | COMFYUI_URL=URL,URL]
 	@$(BIN)/python -m deploy.local --port $(PORT) --data-dir $(DATA_DIR)
+
+backup: setup ## Save what runs here: make backup OUT=folder [DATA_DIR=var]
+	@$(BIN)/python -m deploy.local.backup save $(or $(OUT),$(error say where: OUT=folder)) --data-dir $(DATA_DIR)
+
+restore: setup ## Make a data folder of a backup: make restore FROM=folder DATA_DIR=folder
+	@$(BIN)/python -m deploy.local.backup restore $(or $(FROM),$(error say what: FROM=folder)) --data-dir $(DATA_DIR)
 
 executor: setup ## Operate the executor that runs here: make executor DO="workers list" [DATA_DIR=var]
 	@file="$(DATA_DIR)/run/operator.env"; set -a; ! test -e "$$file" || . "$$file"; \
@@ -48,6 +54,9 @@ doors: setup ## Go through every door with clients that others wrote (needs Node
 chaos: setup ## Hurt an installation at random and judge it: make chaos [TASKS=300] [USERS=20] [FAULTS=88] [SEED=1]
 	@$(BIN)/python -m tests.chaos --tasks $(or $(TASKS),300) --users $(or $(USERS),20) --faults $(or $(FAULTS),88) \
 		--seconds $(or $(SECONDS),180) --engines $(or $(ENGINES),2) --seed $(or $(SEED),1)
+
+rolling: setup ## Replace every process of an installation one by one while people use it: make rolling [USERS=50]
+	@$(BIN)/python -m tests.rolling --users $(or $(USERS),50)
 
 fuzz: setup ## Let schemathesis try every operation as two people: make fuzz [EXAMPLES=50] [SEED=1]
 	@$(BIN)/python -m tests.security.fuzz --examples $(or $(EXAMPLES),50) --seed $(or $(SEED),1)
