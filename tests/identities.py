@@ -103,7 +103,7 @@ class TestAuthority:
 
 def trusted_services() -> TrustedServices:
     """Every service of this module."""
-    return TrustedServices({name: key.public_key() for name, key in _service_keys.items()})
+    return TrustedServices({name: [key.public_key()] for name, key in _service_keys.items()})
 
 
 def verifier(callee: str, authority: Authority | None = None) -> TokenVerifier:

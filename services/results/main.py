@@ -30,7 +30,7 @@ async def main() -> None:
     process = start_process("results")
     settings = Settings()
     database = Database(settings.database_url)
-    links = ImageLinks(decode_key(settings.signing_key))
+    links = ImageLinks(*map(decode_key, settings.signing_key.split(",")))
     blobs = Blobs.from_url(settings.store_url, settings.s3, redirects=settings.store_redirects)
     limits = {"quota_bytes": settings.quota_bytes, "retention_days": settings.retention_days}
     results = UseCases.on(database, blobs, links, **limits)

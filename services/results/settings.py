@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     store_redirects: bool = False
     """Whether clients can reach the store, and so may be sent there for their pictures."""
     signing_key: str
-    """Signs image links: 32 bytes, base64url."""
+    """Signs image links: 32 bytes, base64url; or several, separated by commas: the first signs, all are believed."""
     quota_bytes: int = Field(default=0, ge=0, lt=2**63)
     """What one owner's pictures may take before nothing more is accepted; 0: as much as they like."""
     retention_days: int = Field(default=0, ge=0, le=36_500)

@@ -53,7 +53,8 @@ class ProcessSettings(TlsSettings):
     drain_seconds: float = Field(0, ge=0)
     """From SIGTERM until callers have seen that this replica does not serve any more; 0: there is no other to go to."""
     service_public_keys: str = ""
-    """`name=key,…`: each service's Ed25519 public key, base64url of the 32 raw bytes."""
+    """`name=key,…`: each service's Ed25519 public key, base64url of the 32 raw bytes. A name that comes twice is given
+    a new key: both are believed."""
 
     def trusted_services(self) -> TrustedServices:
         """The services whose tokens this process believes. Raises ValueError on a malformed list."""

@@ -7,7 +7,8 @@ service signs its own with its bootstrap key, for one callee at a time, so that 
 import base64
 import binascii
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -83,15 +84,17 @@ class ServiceIdentity:
 
 @dataclass(frozen=True)
 class TrustedServices:
-    """The public key of each service that may call."""
+    """The public keys of each service that may call: one, or while it gets a new one, both."""
 
-    keys: Mapping[str, Ed25519PublicKey]
+    keys: Mapping[str, Sequence[Ed25519PublicKey]]
 
     @classmethod
     def parse(cls, text: str) -> "TrustedServices":
-        """From `name=key,…`. Raises ValueError on anything else."""
-        pairs = (item.split("=", 1) for item in text.split(",") if item)
-        return cls({name: Ed25519PublicKey.from_public_bytes(decode_key(key)) for name, key in pairs})
+        """From `name=key,…`, where a name may come again. Raises ValueError on anything else."""
+        keys: dict[str, list[Ed25519PublicKey]] = {}
+        for name, key in (item.split("=", 1) for item in text.split(",") if item):
+            keys.setdefault(name, []).append(Ed25519PublicKey.from_public_bytes(decode_key(key)))
+        return cls(keys)
 
 
 class Authority(Protocol):
@@ -141,18 +144,18 @@ class TokenVerifier:
             raise TokenInvalid from error
 
     def _verify_service(self, token: str, name: str) -> Service:
-        key = self._services.keys.get(name)
-        if key is None:
-            raise TokenInvalid
-        jwt.decode(
-            token,
-            key,
-            ["EdDSA"],
-            audience=self._callee,
-            issuer=name,
-            options={"require": ["exp", "aud", "iss"], "verify_iat": False},
-        )
-        return Service(name)
+        for key in self._services.keys.get(name, ()):
+            with suppress(jwt.InvalidSignatureError):
+                jwt.decode(
+                    token,
+                    key,
+                    ["EdDSA"],
+                    audience=self._callee,
+                    issuer=name,
+                    options={"require": ["exp", "aud", "iss"], "verify_iat": False},
+                )
+                return Service(name)
+        raise TokenInvalid
 
     def _verify_person(self, token: str, key: Ed25519PublicKey | None) -> Person:
         if key is None:

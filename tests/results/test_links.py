@@ -60,6 +60,16 @@ def test_a_link_that_was_not_made_so_is_refused(picture, change):
         LINKS.check(picture, change(LINKS.sign(PICTURE, MIDNIGHT)), MIDNIGHT)
 
 
+def test_a_link_outlives_the_key_that_signed_it_as_long_as_that_is_believed():
+    link = LINKS.sign(PICTURE, MIDNIGHT)
+    new = bytes(32)
+
+    ImageLinks(new, KEY).check(PICTURE, link, MIDNIGHT)
+    with pytest.raises(LinkInvalid):
+        ImageLinks(new).check(PICTURE, link, MIDNIGHT)
+    assert ImageLinks(new, KEY).sign(PICTURE, MIDNIGHT) == ImageLinks(new).sign(PICTURE, MIDNIGHT)
+
+
 def test_a_signature_survives_in_a_url():
     signatures = "".join(LINKS.sign(ResultId(uuid4()), MIDNIGHT).signature for _ in range(50))
 
@@ -69,4 +79,4 @@ def test_a_signature_survives_in_a_url():
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_a_key_of_another_length_is_refused(size):
     with pytest.raises(ValueError, match="32 bytes"):
-        ImageLinks(bytes(size))
+        ImageLinks(KEY, bytes(size))

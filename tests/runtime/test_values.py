@@ -1,21 +1,25 @@
 """Small values that cross the wire."""
 
+import asyncio
 import base64
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from imagegen.generation.v1 import task_pb2
 
-from services.runtime.errors import InvalidCursor
+from services.runtime.errors import InvalidCursor, TokenInvalid
 from services.runtime.ids import first_uuid7, uuid7
 from services.runtime.pages import decode_page_token, encode_page_token
 from services.runtime.protos import from_enum, from_timestamp, to_enum, to_timestamp
-from services.runtime.tokens import TrustedServices, decode_key, encode_key
+from services.runtime.tokens import Service, ServiceIdentity, TokenVerifier, TrustedServices, decode_key, encode_key
+from tests.identities import TestAuthority
 
 
 def test_uuid7_has_its_version_variant_and_time():
@@ -86,3 +90,28 @@ def test_a_key_comes_back_as_it_was(raw: bytes):
 def test_a_malformed_list_of_services_is_refused(text):
     with pytest.raises(ValueError):
         TrustedServices.parse(text)
+
+
+def public_half(seed: str) -> str:
+    return encode_key(Ed25519PrivateKey.from_private_bytes(decode_key(seed)).public_key().public_bytes_raw())
+
+
+def test_a_service_that_is_given_a_new_key_is_believed_by_both_until_the_old_one_goes():
+    seeds = {name: encode_key(bytes([number]) * 32) for number, name in enumerate(("old", "new", "stranger"))}
+    entries = {name: f"gateway={public_half(seed)}" for name, seed in seeds.items()}
+
+    def believed(*trusted: str) -> set[str]:
+        services = TrustedServices.parse(",".join(entries[name] for name in trusted))
+        verifier = TokenVerifier("auth", services, TestAuthority())
+        good = set()
+        for name, seed in seeds.items():
+            with suppress(TokenInvalid):
+                assert asyncio.run(verifier.verify(ServiceIdentity("gateway", seed).token("auth"))) == Service(
+                    "gateway"
+                )
+                good.add(name)
+        return good
+
+    assert believed("old") == {"old"}
+    assert believed("old", "new") == {"old", "new"}
+    assert believed("new") == {"new"}
