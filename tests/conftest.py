@@ -30,8 +30,8 @@ MEMORY_BYTES = 4 * 2**30
 """Many times what a run has needed at once."""
 
 QUEUES = {
-    "people's installation": ("tests/app/", "tests/doors/", "tests/e2e/"),
-    "attackers' installation": ("tests/chaos/", "tests/deploy/test_tls.py", "tests/security/"),
+    "people's installation": ("tests/app/", "tests/backup/", "tests/doors/", "tests/e2e/"),
+    "attackers' installation": ("tests/chaos/", "tests/deploy/test_tls.py", "tests/rolling/", "tests/security/"),
 }
 
 

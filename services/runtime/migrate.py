@@ -16,14 +16,19 @@ from sqlalchemy import make_url
 SERVICES = Path(__file__).parent.parent
 
 
-def migrate(context: str, url: str) -> None:
+def migrate(context: str, url: str, revision: str = "head") -> None:
     """Apply what is missing, in one transaction. Several processes may do so at once: they take turns."""
+    command.upgrade(configuration(context, url), revision)
+
+
+def configuration(context: str, url: str) -> Config:
+    """What Alembic is to know of a context and its database."""
     config = Config()
     config.set_main_option("script_location", str(SERVICES / "runtime" / "migrations"))
     config.set_main_option("version_locations", str(SERVICES / context / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = make_url(url).set(drivername="postgresql+psycopg2")
-    command.upgrade(config, "head")
+    return config
 
 
 if __name__ == "__main__":
