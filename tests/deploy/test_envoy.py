@@ -61,6 +61,16 @@ class Gateway(BaseHTTPRequestHandler):
         pass
 
 
+class OneOfTwo(Gateway):
+    """A replica of the gateway that keeps no connection open, and answers with its own port."""
+
+    protocol_version = "HTTP/1.0"
+
+    @property
+    def name(self):
+        return str(self.server.server_address[1])
+
+
 class App(Gateway):
     """Agrees to speak WebSocket, too (RFC 6455 §4.2.2), and hangs up."""
 
@@ -101,7 +111,7 @@ def an_envoy(folder, ports, **settings):
     addresses = {name: f"{LOOPBACK}:{ports[name]}" for name in NAMES[1:]}
     config = folder / "envoy.yaml"
     listen = f"{LOOPBACK}:{ports['public']}"
-    config.write_text(render(listen=listen, **addresses, cors_origins=[ORIGIN], **settings))
+    config.write_text(render(**{"listen": listen, **addresses, "cors_origins": [ORIGIN], **settings}))
     command = [wheels.envoy(), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
     with (
         guarded_group() as group,
@@ -468,3 +478,33 @@ def test_a_person_is_told_in_words_when_the_client_is_away(deserted):
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "ImageGen 暂时离开" in answer.text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_never_reached_a_replica_goes_to_the_other_whatever_its_method(tmp_path, method):
+    with reserved_ports([*NAMES, "gateway-2"]) as ports:
+        replicas = [ThreadingHTTPServer((LOOPBACK, ports[name]), OneOfTwo) for name in ("gateway", "gateway-2")]
+        for each in replicas:
+            threading.Thread(target=each.serve_forever).start()
+        gateway = ",".join(f"{LOOPBACK}:{ports[name]}" for name in ("gateway", "gateway-2"))
+        gone, other = replicas
+        try:
+            with (
+                an_envoy(tmp_path, ports, gateway=gateway) as public,
+                httpx.Client(base_url=f"http://{public}", trust_env=False) as rest,
+            ):
+
+                def answered_by():
+                    with suppress(httpx.HTTPError):
+                        return rest.request(method, "/who").raise_for_status().json()["answered_by"]
+
+                for each in replicas:
+                    wait_until(lambda each=each: answered_by() == str(each.server_address[1]))
+                gone.shutdown()
+                gone.server_close()  # Envoy finds out when it asks for the second time, in a second or two
+                heard = {rest.request(method, "/who").raise_for_status().json()["answered_by"] for _ in range(20)}
+                assert heard == {str(other.server_address[1])}
+        finally:
+            for each in replicas:
+                each.shutdown()
+                each.server_close()
