@@ -1,7 +1,7 @@
 """Secrets at rest: encrypted by the first of AUTH_ENCRYPTION_KEYS, readable with any of them.
 
-To change the encryption key, put a new one before the old one and start every replica anew; rewrite what is kept
-(`python -m services.auth keys reencrypt`); then leave the old one out.
+To change the encryption key, let every replica read a new one, which stands behind the old one; then put it before the
+old one; rewrite what is kept (`python -m services.auth keys reencrypt`); then leave the old one out.
 """
 
 from cryptography.fernet import InvalidToken, MultiFernet
