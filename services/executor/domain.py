@@ -12,12 +12,15 @@ change that others can see. Time is an argument; every event returns a new job.
 A worker is what it last reported of itself; whether a model can be had, and why a job waits, follows from the workers.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 from uuid import UUID
+
+from services.executor import timeline
+from services.executor.timeline import Phase, Timeline
 
 JobId = NewType("JobId", UUID)
 OwnerId = NewType("OwnerId", UUID)
@@ -154,7 +157,8 @@ class Lease:
 class Job:
     """The work of one task. `cost` is what its last claim charged its owner, before that a guess, in GPU-seconds.
 
-    `origin` is the id of the request that asked for it, for log lines.
+    `origin` is the id of the request that asked for it, for log lines. `timeline`: what it was at since it was first
+    claimed; empty too if it was claimed by a worker that kept none.
     `adoptions`: workers that took over the present run; `memory_failures`: attempts that ran out of memory.
     `discard_pending`: it ended without success and a worker may have stored pictures that must go.
     """
@@ -178,6 +182,7 @@ class Job:
     failure: Failure | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    timeline: Timeline = ()
 
     @property
     def is_finished(self) -> bool:
@@ -200,6 +205,7 @@ class Job:
             cost=cost,
             adoptions=0,
             version=self.version + 1,
+            timeline=timeline.claimed(self.timeline, now),
         )
 
     def adopt(self, engine_id: EngineId, now: datetime, length: timedelta) -> "Job":
@@ -223,6 +229,11 @@ class Job:
         if self.state is State.PROCESSING:
             return self
         return replace(self, state=State.PROCESSING, started_at=now, version=self.version + 1)
+
+    def note(self, epoch: int, phases: Sequence[Phase]) -> "Job":
+        """What the worker has seen of its attempt so far; no news to anybody by itself. Raises LeaseLost."""
+        self._held(epoch)
+        return replace(self, timeline=timeline.seen(self.timeline, phases))
 
     def complete(self, epoch: int, now: datetime) -> "Job":
         """Every picture is stored. A cancel that came before this wins. Raises LeaseLost."""
@@ -251,7 +262,8 @@ class Job:
         """Its worker is gone and nobody adopted the run in time. Raises NotClaimable if it is not so."""
         if self.is_finished or self.lease is None or self.lease.expires_at + grace > now:
             raise NotClaimable
-        return self._fail(failure_of(FailureReason.ENGINE_LOST), tries, now)
+        lost = replace(self, timeline=timeline.lost(self.timeline))
+        return lost._fail(failure_of(FailureReason.ENGINE_LOST), tries, now)  # noqa: SLF001 - a Job too
 
     def strand(self, now: datetime) -> "Job":
         """It waits for a model that nobody knows any more. Raises NotClaimable if it does not wait."""
@@ -283,7 +295,14 @@ class Job:
     def _wait_again(self, now: datetime) -> "Job":
         if self.cancel_requested:
             return self._end(State.CANCELED, now)
-        return replace(self, state=State.PENDING, lease=None, started_at=None, version=self.version + 1)
+        return replace(
+            self,
+            state=State.PENDING,
+            lease=None,
+            started_at=None,
+            version=self.version + 1,
+            timeline=timeline.waiting_again(self.timeline, now),
+        )
 
     def _end(self, state: State, now: datetime) -> "Job":
         return replace(

@@ -9,7 +9,7 @@ import pytest
 
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import RunFailed, RunInterrupted, RunLost
-from services.executor.engine.events import Loading, Preview, Progress, Started
+from services.executor.engine.events import Decoding, Loading, Preview, Progress, Sampling, Started
 from tests.executor.replay import Replay, picture
 
 
@@ -59,15 +59,17 @@ def test_a_run_that_succeeded_brings_its_pictures_in_order(recording, pictures):
     assert len(outcome.of(Started)) == 1
 
 
-def test_a_cold_run_tells_of_loading_and_of_each_step():
+def test_a_cold_run_tells_of_loading_of_each_step_and_of_decoding():
     outcome = Outcome("05")
     assert outcome.events == [
         Started(),
         Loading("4"),
+        Sampling("3"),
         Progress(1, 4, "3"),
         Progress(2, 4, "3"),
         Progress(3, 4, "3"),
         Progress(4, 4, "3"),
+        Decoding("8"),
     ]
     assert outcome.pictures == [picture("sd_00001_.png")]
 

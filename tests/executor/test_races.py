@@ -16,6 +16,7 @@ from services.executor.scheduling.learning import Learning
 from services.executor.scheduling.ledger import Ledger
 from services.executor.worker.attempt import MOST_NOT_TAKEN
 from services.executor.worker.narration import MOST_EVENTS, Narration
+from services.executor.worker.timeline import AttemptTimeline
 from tests.executor.builders import a_job, a_spec
 from tests.executor.conftest import FOLDER
 from tests.executor.sketch_process import SketchProcess
@@ -338,7 +339,15 @@ def test_a_job_tells_five_steps_and_five_previews_a_second_at_most(database, wor
     add()
     listener = Listener()
     learning = Learning(database, FOLDER)
-    narration = Narration(worker.claim(), worker.registration, learning, listener, lambda: None)
+    job = worker.claim()
+    narration = Narration(
+        job,
+        timeline=AttemptTimeline(job, now),
+        registration=worker.registration,
+        learning=learning,
+        publisher=listener,
+        start=lambda: None,
+    )
     began = time.monotonic()
     for step in [*range(1, 500), *[500] * 20]:
         narration(Progress(step, 500, "3"))

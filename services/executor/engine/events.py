@@ -20,6 +20,28 @@ class Loading:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """A sampler begins, or what only chooses one: of those that do work, progress follows.
+
+    Attributes:
+        node: the node's id in the graph.
+    """
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What the sampler made is turned into a picture.
+
+    Attributes:
+        node: the decoder's id in the graph.
+    """
+
+    node: str
+
+
+@dataclass(frozen=True)
 class Progress:
     """A sampler finished a step.
 
@@ -47,4 +69,4 @@ class Preview:
     data: bytes
 
 
-RunEvent = Started | Loading | Progress | Preview
+RunEvent = Started | Loading | Sampling | Progress | Preview | Decoding

@@ -150,6 +150,10 @@ class _Narrator:
         match frame:
             case frames.Executing(node=str(node)) if "Loader" in self._class_of(node):
                 self._on_event(events.Loading(node))
+            case frames.Executing(node=str(node)) if "Sampler" in self._class_of(node):
+                self._on_event(events.Sampling(node))
+            case frames.Executing(node=str(node)) if "Decode" in self._class_of(node):
+                self._on_event(events.Decoding(node))
             # Decoders and upscalers count tiles and SaveImageWebsocket sends pictures; only samplers count steps.
             case frames.Progress(node=node, value=step, max=steps) if "Sampler" in self._class_of(node):
                 if 1 <= step <= steps <= _MOST_STEPS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from services.executor.domain import (
     State,
 )
 from services.executor.store.tables import jobs
+from services.executor.timeline import Phase, PhaseKind
 
 EXPIRED_PAGE = 100
 """Leases taken back in one go; the rest follows at the next look, two seconds later."""
@@ -179,6 +180,7 @@ def _columns(job: Job) -> Mapping[str, Any]:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
+        "timeline": [[phase.kind, (phase.started_at - job.created_at).total_seconds()] for phase in job.timeline],
     }
 
 
@@ -214,4 +216,7 @@ def _job(row: Row[Any]) -> Job:
         failure=failure,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        timeline=tuple(
+            Phase(PhaseKind(kind), row.created_at + timedelta(seconds=seconds)) for kind, seconds in row.timeline
+        ),
     )

@@ -97,7 +97,12 @@ class Painter:
             try:
                 with self._leases.keep(job) as hold:
                     narration = Narration(
-                        job, self._registration, self._learning, self._publisher, partial(self._start, hold)
+                        job,
+                        timeline=hold.timeline,
+                        registration=self._registration,
+                        learning=self._learning,
+                        publisher=self._publisher,
+                        start=partial(self._start, hold),
                     )
                     ended = self._attempt(hold, narration)
                 log.info("attempt ended", state=ended.state, attempts=ended.attempts)
@@ -137,6 +142,7 @@ class Painter:
             pictures = self._run(hold, narration)
             narration.end()
             hold.end()
+            hold.timeline.store()
             for index, picture in enumerate(pictures):
                 self._store(hold, index, picture)
         except (EngineError, PictureRefused, PictureUnwanted) as error:
@@ -230,7 +236,7 @@ class Painter:
             before = store.get_job(tx, hold.job.id, lock=True)
             if before is None:  # others ended it, and its owner has been erased since
                 raise LeaseLost
-            job = event(before)
+            job = event(before.note(hold.epoch, hold.timeline.phases))
             self._ledger.save(tx, before, job, self._clock())
         if job.version != before.version:
             self._publisher.status(job_to_proto(job), hold.epoch)

@@ -12,6 +12,7 @@ import structlog
 
 from services.executor import store
 from services.executor.domain import Job
+from services.executor.worker.timeline import AttemptTimeline
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
@@ -33,6 +34,7 @@ class Hold:
     job: Job
     valid_until: float
     run_limit: float
+    timeline: AttemptTimeline
     ends_at: float = math.inf
     stop: threading.Event = field(default_factory=threading.Event)
     lost: bool = False
@@ -97,7 +99,12 @@ class LeaseKeeper:
     @contextmanager
     def keep(self, job: Job) -> Iterator[Hold]:
         """Renew the lease of a job that was just claimed until the block ends."""
-        hold = Hold(job, time.monotonic() + self._length.total_seconds(), self._run_limit.total_seconds())
+        hold = Hold(
+            job,
+            time.monotonic() + self._length.total_seconds(),
+            self._run_limit.total_seconds(),
+            AttemptTimeline(job, self._clock),
+        )
         with self._lock:
             self._holds.add(hold)
             if self._abandons:

@@ -11,6 +11,7 @@ from services.executor.scheduling.estimates import Key
 from services.executor.scheduling.learning import Learning
 from services.executor.worker.metrics import BUSY, LOADS
 from services.executor.worker.registration import Registration
+from services.executor.worker.timeline import AttemptTimeline
 
 MOST_EVENTS = 5
 """Progress events, and previews, of a job in any one second: more than that nobody can see."""
@@ -30,6 +31,8 @@ class Narration:
     def __init__(
         self,
         job: Job,
+        *,
+        timeline: AttemptTimeline,
         registration: Registration,
         learning: Learning,
         publisher: Publisher,
@@ -39,6 +42,7 @@ class Narration:
         assert job.lease is not None
         self._job = job
         self._engine_id = job.lease.engine_id
+        self._timeline = timeline
         self._registration = registration
         self._learning = learning
         self._publisher = publisher
@@ -51,6 +55,7 @@ class Narration:
         self.ends_at: float | None = None
 
     def __call__(self, event: RunEvent) -> None:
+        self._timeline(event)
         match event:
             case Started():
                 self._begin()
