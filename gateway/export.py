@@ -111,7 +111,7 @@ async def _tasks(calls: Calls) -> AsyncIterator[str]:
         page = await calls.unary(calls.generation.ListTasks, request)
         for task in page.tasks:
             shown = Task.from_proto(task, [])
-            yield shown.model_dump_json(exclude={"links", "results", "results_unavailable"})
+            yield shown.model_dump_json(exclude={"links", "results", "results_unavailable", "timeline"})
         token = page.next_page_token
         if not token:
             return

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import grpc
 import structlog
@@ -19,6 +19,7 @@ from services.runtime.protos import from_enum, from_timestamp
 log = structlog.get_logger()
 
 Status = Literal["pending", "processing", "completed", "failed", "canceled"]
+PhaseName = Literal["queued", "starting", "painting", "model_load", "steps", "decode", "store", "lost"]
 WaitingReason = Literal["queued", "cold", "model_loading", "no_capacity", "user_cap", "paused"]
 
 
@@ -48,6 +49,25 @@ class Eta(Answer):
         return cls(p50=from_timestamp(eta.p50_time), p90=from_timestamp(eta.p90_time))
 
 
+class Phase(Answer):
+    """A part of a task's life."""
+
+    phase: PhaseName
+    """`starting`: a worker has it and its engine has not begun. `painting`: the engine has not told at what it works.
+    `lost`: an attempt that came to nothing, and was followed by another or by the end.
+    """
+    started_at: datetime
+    seconds: float
+
+    @classmethod
+    def from_proto(cls, phase: task_pb2.Phase) -> Self:
+        return cls(
+            phase=from_enum(task_pb2.PhaseKind, phase.kind),
+            started_at=from_timestamp(phase.start_time),
+            seconds=phase.duration.ToTimedelta().total_seconds(),
+        )
+
+
 class Failure(Answer):
     code: str
     message: str
@@ -57,6 +77,16 @@ class Links(Answer):
     self_: str = Field(alias="self")
     events: str
     cancel: str
+
+
+_TIMELINE = [
+    {"phase": "queued", "started_at": "2026-06-01T12:00:00Z", "seconds": 2.25},
+    {"phase": "starting", "started_at": "2026-06-01T12:00:02.25Z", "seconds": 0.05},
+    {"phase": "painting", "started_at": "2026-06-01T12:00:02.3Z", "seconds": 0.2},
+    {"phase": "steps", "started_at": "2026-06-01T12:00:02.5Z", "seconds": 8.5},
+    {"phase": "decode", "started_at": "2026-06-01T12:00:11Z", "seconds": 0.75},
+    {"phase": "store", "started_at": "2026-06-01T12:00:11.75Z", "seconds": 0.25},
+]
 
 
 class Task(Answer):
@@ -85,6 +115,10 @@ class Task(Answer):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    timeline: Annotated[list[Phase], Field(json_schema_extra={"examples": [_TIMELINE]})]
+    """What an ended task was at, from `created_at` to `finished_at` without a gap: the parts add up. Empty before the
+    end, in lists, and of tasks from before timelines were kept.
+    """
     links: Links
     results: list[Result]
     results_unavailable: bool
@@ -120,6 +154,7 @@ class Task(Answer):
             created_at=from_timestamp(task.create_time),
             started_at=from_timestamp(task.start_time) if task.HasField("start_time") else None,
             finished_at=from_timestamp(task.finish_time) if task.HasField("finish_time") else None,
+            timeline=[Phase.from_proto(phase) for phase in task.timeline],
             links=Links(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
             results=results or [],
             results_unavailable=results is None,

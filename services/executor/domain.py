@@ -20,7 +20,7 @@ from typing import NewType
 from uuid import UUID
 
 from services.executor import timeline
-from services.executor.timeline import Phase, Timeline
+from services.executor.timeline import Phase, PhaseKind, Timeline
 
 JobId = NewType("JobId", UUID)
 OwnerId = NewType("OwnerId", UUID)
@@ -192,6 +192,12 @@ class Job:
     def is_waiting(self) -> bool:
         """In the queue: no worker has it."""
         return self.state is State.PENDING and self.lease is None
+
+    @property
+    def phases(self) -> Timeline:
+        """From its making to its end; nothing before that, nor of what a worker kept no timeline of."""
+        is_known = self.lease_epoch == 0 or self.timeline
+        return (Phase(PhaseKind.QUEUED, self.created_at), *self.timeline) if self.is_finished and is_known else ()
 
     def claim(self, engine_id: EngineId, prompt_id: PromptId, cost: float, now: datetime, length: timedelta) -> "Job":
         """A worker takes a waiting job. Raises NotClaimable."""

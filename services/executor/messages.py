@@ -30,6 +30,10 @@ def job_to_proto(job: Job, outlook: Outlook | None = None, progress: job_pb2.Pro
         eta=job_pb2.Eta(p50_time=to_timestamp(outlook.p50), p90_time=to_timestamp(outlook.p90))
         if outlook.p50 and not job.is_finished
         else None,
+        timeline=[
+            job_pb2.Phase(kind=to_enum(job_pb2.PhaseKind, phase.kind), start_time=to_timestamp(phase.started_at))
+            for phase in job.phases
+        ],
     )
 
 

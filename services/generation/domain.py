@@ -16,6 +16,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 from typing import NewType
 from uuid import UUID
 
@@ -66,6 +67,17 @@ class FailureReason(StrEnum):
     ENGINE_LOST = "engine_lost"
     RESULT_REFUSED = "result_refused"
     TIMED_OUT = "timed_out"
+
+
+class PhaseKind(StrEnum):
+    QUEUED = "queued"
+    STARTING = "starting"
+    PAINTING = "painting"
+    MODEL_LOAD = "model_load"
+    STEPS = "steps"
+    DECODE = "decode"
+    STORE = "store"
+    LOST = "lost"
 
 
 class TaskNotFound(Exception):
@@ -152,6 +164,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """What a task was at, until the next one began."""
+
+    kind: PhaseKind
+    started_at: datetime
+
+
+@dataclass(frozen=True)
 class Progress:
     """The sampler's steps of the current attempt."""
 
@@ -216,6 +236,7 @@ class Snapshot:
     failure: Failure | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    timeline: tuple[Phase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,7 +246,7 @@ class Task:
     `origin`: the id of the request that made it, for log lines. `submit_tried_at`: a submit may have left, last at
     that time; `submit_failures`, and `cancel_failures`, were answered with an error of the executor's own.
     `submitted_at`: the executor is known to have the job since then. `job_version`: of the newest snapshot applied, 0
-    before any. `live` is known only just after the executor was asked.
+    before any. `timeline` is the executor's, of an ended job. `live` is known only just after the executor was asked.
     """
 
     id: TaskId
@@ -245,11 +266,28 @@ class Task:
     cancel_requested_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    timeline: tuple[Phase, ...] = ()
     live: Live | None = None
 
     @property
     def is_finished(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def parts(self) -> list[tuple[Phase, timedelta]]:
+        """What an ended task was at and for how long, from its making to its end without a gap.
+
+        Nothing of a job whose executor told none. Clocks of several hosts may disagree: no part ends before it begins.
+        """
+        if self.finished_at is None or (self.job_version > 0 and not self.timeline):
+            return []
+        kinds = [phase.kind for phase in self.timeline] or [PhaseKind.QUEUED]
+        told = [self.created_at, *(phase.started_at for phase in self.timeline[1:])]
+        begins = list(accumulate((min(moment, self.finished_at) for moment in told), max))
+        return [
+            (Phase(kind, begin), end - begin)
+            for kind, begin, end in zip(kinds, begins, [*begins[1:], self.finished_at], strict=True)
+        ]
 
     def try_submit(self, now: datetime) -> "Task":
         """A submit is about to leave: from here on nobody can be sure that the executor has not heard of it."""
@@ -278,6 +316,7 @@ class Task:
             job_version=snapshot.version,
             submitted_at=self.submitted_at or now,
             started_at=snapshot.started_at,
+            timeline=snapshot.timeline,
             live=snapshot.live,
         )
         if snapshot.state in TERMINAL:
@@ -299,6 +338,7 @@ class Task:
             failure=None,
             job_version=0,
             finished_at=None,
+            timeline=(),
         )
         return begun.apply(snapshot, now)
 

@@ -17,6 +17,8 @@ from services.generation.domain import (
     FailureReason,
     Live,
     OwnerId,
+    Phase,
+    PhaseKind,
     Progress,
     Snapshot,
     Spec,
@@ -27,7 +29,7 @@ from services.generation.domain import (
 )
 from services.runtime.channels import Peer
 from services.runtime.logs import describe
-from services.runtime.protos import from_enum, from_timestamp
+from services.runtime.protos import from_enum, from_timestamp, to_enum
 
 log = structlog.get_logger()
 
@@ -192,6 +194,15 @@ def snapshot_from(job: job_pb2.Job) -> Snapshot:
         failure=_failure(job.failure) if job.HasField("failure") else None,
         started_at=from_timestamp(job.start_time) if job.HasField("start_time") else None,
         finished_at=from_timestamp(job.finish_time) if job.HasField("finish_time") else None,
+        timeline=_timeline(job),
+    )
+
+
+def _timeline(job: job_pb2.Job) -> tuple[Phase, ...]:
+    """A phase that is not known here counts to the one before it: no task stays open for that."""
+    known = {to_enum(job_pb2.PhaseKind, kind): kind for kind in PhaseKind}
+    return tuple(
+        Phase(known[phase.kind], from_timestamp(phase.start_time)) for phase in job.timeline if phase.kind in known
     )
 
 

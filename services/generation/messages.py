@@ -1,15 +1,15 @@
 """Tasks and models as the contract shows them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import model_pb2, task_pb2
 
 from services.generation.catalogue import LocalizedText, Model, Range
-from services.generation.domain import Estimate, Eta, Filter, Live, Request, Spec, State, Task, WaitingReason
+from services.generation.domain import Estimate, Eta, Filter, Live, Phase, Request, Spec, State, Task, WaitingReason
 from services.runtime.errors import InvalidField
-from services.runtime.protos import from_enum, from_timestamp, to_enum, to_timestamp
+from services.runtime.protos import from_enum, from_timestamp, to_duration, to_enum, to_timestamp
 
 
 def request_from(message: pb.CreateTaskRequest) -> Request:
@@ -49,7 +49,8 @@ def estimate_to_proto(estimate: Estimate) -> pb.Estimate:
     return pb.Estimate(gpu_seconds=estimate.gpu_seconds, eta=_eta(estimate.eta))
 
 
-def task_to_proto(task: Task) -> task_pb2.Task:
+def task_to_proto(task: Task, *, is_listed: bool = False) -> task_pb2.Task:
+    """One of many in a list comes without its timeline."""
     live = task.live or Live()
     is_pending = task.state is State.PENDING
     progress = live.progress if task.state is State.PROCESSING else None
@@ -71,6 +72,15 @@ def task_to_proto(task: Task) -> task_pb2.Task:
         start_time=to_timestamp(task.started_at),
         finish_time=to_timestamp(task.finished_at),
         eta=_eta(live.eta),
+        timeline=[] if is_listed else [_phase(phase, length) for phase, length in task.parts],
+    )
+
+
+def _phase(phase: Phase, length: timedelta) -> task_pb2.Phase:
+    return task_pb2.Phase(
+        kind=to_enum(task_pb2.PhaseKind, phase.kind),
+        start_time=to_timestamp(phase.started_at),
+        duration=to_duration(length),
     )
 
 

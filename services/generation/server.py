@@ -84,7 +84,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         size = request.page_size or DEFAULT_TASKS
         tasks, following = self._tasks.page(_owner(), filter_from(request), after, size)
         return pb.ListTasksResponse(
-            tasks=[task_to_proto(task) for task in tasks],
+            tasks=[task_to_proto(task, is_listed=True) for task in tasks],
             next_page_token=encode_page_token(following, filters) if following else "",
         )
 

@@ -23,6 +23,8 @@ from services.generation.domain import (
     FailureReason,
     Filter,
     OwnerId,
+    Phase,
+    PhaseKind,
     Spec,
     State,
     Task,
@@ -67,6 +69,7 @@ generation_tasks = sa.Table(
     sa.Column("created_at", _moment, nullable=False),
     sa.Column("started_at", _moment),
     sa.Column("finished_at", _moment),
+    sa.Column("timeline", pg.JSONB, nullable=False, server_default=sa.text("'[]'")),
 )
 _t = generation_tasks.c
 _unfinished = _t.finished_at.is_(None)
@@ -330,6 +333,7 @@ def _standing(task: Task) -> dict[str, Any]:
         "cancel_requested_at": task.cancel_requested_at,
         "started_at": task.started_at,
         "finished_at": task.finished_at,
+        "timeline": [[phase.kind, (phase.started_at - task.created_at).total_seconds()] for phase in task.timeline],
     }
 
 
@@ -365,6 +369,9 @@ def _task(row: Row[Any]) -> Task:
         cancel_requested_at=row.cancel_requested_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        timeline=tuple(
+            Phase(PhaseKind(kind), row.created_at + timedelta(seconds=seconds)) for kind, seconds in row.timeline
+        ),
     )
 
 

@@ -1,8 +1,9 @@
 """Small conversions between domain values and protobuf's."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 Number = TypeVar("Number", bound=int)
@@ -20,6 +21,12 @@ def to_timestamp(moment: datetime | None) -> Timestamp | None:
 def from_timestamp(timestamp: Timestamp) -> datetime:
     """Timestamp → aware datetime in UTC."""
     return timestamp.ToDatetime(tzinfo=UTC)
+
+
+def to_duration(span: timedelta) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(span)
+    return duration
 
 
 def to_enum(enum: Any, text: str | None) -> Any:

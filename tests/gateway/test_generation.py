@@ -1,6 +1,7 @@
 from uuid import uuid4
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from imagegen.generation.v1 import generation_service_pb2 as generation
@@ -41,6 +42,7 @@ def test_generating_answers_202_with_the_task_and_its_place(client, behind):
         "created_at": NOON_TEXT,
         "started_at": None,
         "finished_at": None,
+        "timeline": [],
         "links": {
             "self": f"{TASKS}/{task.id}",
             "events": f"{TASKS}/{task.id}/events",
@@ -214,6 +216,23 @@ def test_a_completed_task_carries_its_results(client, behind):
     assert [picture["id"] for picture in shown["results"]] == [picture.id for picture in pictures]
     assert shown["finished_at"] == NOON_TEXT
     assert behind.results.last.message == results.ListResultsRequest(task_ids=[task.id])
+
+
+def test_an_ended_task_shows_what_it_was_at(client, behind):
+    later = Timestamp(seconds=NOON.seconds + 2, nanos=750_000_000)
+    phases = [
+        task_pb2.Phase(
+            kind=task_pb2.PHASE_KIND_QUEUED, start_time=NOON, duration=Duration(seconds=2, nanos=500_000_000)
+        ),
+        task_pb2.Phase(kind=task_pb2.PHASE_KIND_MODEL_LOAD, start_time=later, duration=Duration(seconds=7)),
+    ]
+    task = a_completed_task(timeline=phases)
+    behind.generation.answers["GetTask"] = generation.GetTaskResponse(task=task)
+    behind.results.answers["ListResults"] = results.ListResultsResponse()
+    assert client.get(f"{TASKS}/{task.id}").json()["timeline"] == [
+        {"phase": "queued", "started_at": NOON_TEXT, "seconds": 2.5},
+        {"phase": "model_load", "started_at": "2026-06-01T12:00:02.750000Z", "seconds": 7.0},
+    ]
 
 
 def test_a_completed_task_is_answered_while_results_is_away(client, behind):

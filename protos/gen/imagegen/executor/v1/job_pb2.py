@@ -25,27 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eimagegen/executor/v1/job.proto\x12\x14imagegen.executor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x03\x45ta\x12,\n\x08p50_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08p90_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x07\x46\x61ilure\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.imagegen.executor.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\'\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05steps\x18\x02 \x01(\x05\"\x8a\x01\n\x07JobSpec\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x17\n\x0fnegative_prompt\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\x12\r\n\x05steps\x18\x05 \x01(\x05\x12\x0b\n\x03\x63\x66g\x18\x06 \x01(\x01\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\r\n\x05\x63ount\x18\x08 \x01(\x05\"\xef\x03\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.imagegen.executor.v1.JobState\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12;\n\x0ewaiting_reason\x18\x07 \x01(\x0e\x32#.imagegen.executor.v1.WaitingReason\x12\x10\n\x08position\x18\x08 \x01(\x05\x12\x30\n\x08progress\x18\t \x01(\x0b\x32\x1e.imagegen.executor.v1.Progress\x12.\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x1d.imagegen.executor.v1.Failure\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x65ta\x18\x0e \x01(\x0b\x32\x19.imagegen.executor.v1.Eta*\x9d\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_PENDING\x10\x01\x12\x18\n\x14JOB_STATE_PROCESSING\x10\x02\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x16\n\x12JOB_STATE_CANCELED\x10\x05*\xdd\x01\n\rWaitingReason\x12\x1e\n\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15WAITING_REASON_QUEUED\x10\x01\x12\x17\n\x13WAITING_REASON_COLD\x10\x02\x12 \n\x1cWAITING_REASON_MODEL_LOADING\x10\x03\x12\x1e\n\x1aWAITING_REASON_NO_CAPACITY\x10\x04\x12\x1b\n\x17WAITING_REASON_USER_CAP\x10\x05\x12\x19\n\x15WAITING_REASON_PAUSED\x10\x06*\x93\x02\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x41ILURE_REASON_REFUSED\x10\x01\x12!\n\x1d\x46\x41ILURE_REASON_ENGINE_REFUSED\x10\x02\x12 \n\x1c\x46\x41ILURE_REASON_ENGINE_FAILED\x10\x03\x12 \n\x1c\x46\x41ILURE_REASON_OUT_OF_MEMORY\x10\x04\x12\x1e\n\x1a\x46\x41ILURE_REASON_ENGINE_LOST\x10\x05\x12!\n\x1d\x46\x41ILURE_REASON_RESULT_REFUSED\x10\x06\x12\x1c\n\x18\x46\x41ILURE_REASON_TIMED_OUT\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eimagegen/executor/v1/job.proto\x12\x14imagegen.executor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x03\x45ta\x12,\n\x08p50_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08p90_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x07\x46\x61ilure\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.imagegen.executor.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\'\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05steps\x18\x02 \x01(\x05\"f\n\x05Phase\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.imagegen.executor.v1.PhaseKind\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x01\n\x07JobSpec\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x17\n\x0fnegative_prompt\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\x12\r\n\x05steps\x18\x05 \x01(\x05\x12\x0b\n\x03\x63\x66g\x18\x06 \x01(\x01\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\r\n\x05\x63ount\x18\x08 \x01(\x05\"\x9e\x04\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.imagegen.executor.v1.JobState\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12;\n\x0ewaiting_reason\x18\x07 \x01(\x0e\x32#.imagegen.executor.v1.WaitingReason\x12\x10\n\x08position\x18\x08 \x01(\x05\x12\x30\n\x08progress\x18\t \x01(\x0b\x32\x1e.imagegen.executor.v1.Progress\x12.\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x1d.imagegen.executor.v1.Failure\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x65ta\x18\x0e \x01(\x0b\x32\x19.imagegen.executor.v1.Eta\x12-\n\x08timeline\x18\x0f \x03(\x0b\x32\x1b.imagegen.executor.v1.Phase*\x9d\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_PENDING\x10\x01\x12\x18\n\x14JOB_STATE_PROCESSING\x10\x02\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x16\n\x12JOB_STATE_CANCELED\x10\x05*\xdd\x01\n\rWaitingReason\x12\x1e\n\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15WAITING_REASON_QUEUED\x10\x01\x12\x17\n\x13WAITING_REASON_COLD\x10\x02\x12 \n\x1cWAITING_REASON_MODEL_LOADING\x10\x03\x12\x1e\n\x1aWAITING_REASON_NO_CAPACITY\x10\x04\x12\x1b\n\x17WAITING_REASON_USER_CAP\x10\x05\x12\x19\n\x15WAITING_REASON_PAUSED\x10\x06*\x93\x02\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x41ILURE_REASON_REFUSED\x10\x01\x12!\n\x1d\x46\x41ILURE_REASON_ENGINE_REFUSED\x10\x02\x12 \n\x1c\x46\x41ILURE_REASON_ENGINE_FAILED\x10\x03\x12 \n\x1c\x46\x41ILURE_REASON_OUT_OF_MEMORY\x10\x04\x12\x1e\n\x1a\x46\x41ILURE_REASON_ENGINE_LOST\x10\x05\x12!\n\x1d\x46\x41ILURE_REASON_RESULT_REFUSED\x10\x06\x12\x1c\n\x18\x46\x41ILURE_REASON_TIMED_OUT\x10\x07*\xe3\x01\n\tPhaseKind\x12\x1a\n\x16PHASE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PHASE_KIND_QUEUED\x10\x01\x12\x17\n\x13PHASE_KIND_STARTING\x10\x02\x12\x17\n\x13PHASE_KIND_PAINTING\x10\x03\x12\x19\n\x15PHASE_KIND_MODEL_LOAD\x10\x04\x12\x14\n\x10PHASE_KIND_STEPS\x10\x05\x12\x15\n\x11PHASE_KIND_DECODE\x10\x06\x12\x14\n\x10PHASE_KIND_STORE\x10\x07\x12\x13\n\x0fPHASE_KIND_LOST\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.executor.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=950
-  _globals['_JOBSTATE']._serialized_end=1107
-  _globals['_WAITINGREASON']._serialized_start=1110
-  _globals['_WAITINGREASON']._serialized_end=1331
-  _globals['_FAILUREREASON']._serialized_start=1334
-  _globals['_FAILUREREASON']._serialized_end=1609
+  _globals['_JOBSTATE']._serialized_start=1101
+  _globals['_JOBSTATE']._serialized_end=1258
+  _globals['_WAITINGREASON']._serialized_start=1261
+  _globals['_WAITINGREASON']._serialized_end=1482
+  _globals['_FAILUREREASON']._serialized_start=1485
+  _globals['_FAILUREREASON']._serialized_end=1760
+  _globals['_PHASEKIND']._serialized_start=1763
+  _globals['_PHASEKIND']._serialized_end=1990
   _globals['_ETA']._serialized_start=89
   _globals['_ETA']._serialized_end=186
   _globals['_FAILURE']._serialized_start=188
   _globals['_FAILURE']._serialized_end=267
   _globals['_PROGRESS']._serialized_start=269
   _globals['_PROGRESS']._serialized_end=308
-  _globals['_JOBSPEC']._serialized_start=311
-  _globals['_JOBSPEC']._serialized_end=449
-  _globals['_JOB']._serialized_start=452
-  _globals['_JOB']._serialized_end=947
+  _globals['_PHASE']._serialized_start=310
+  _globals['_PHASE']._serialized_end=412
+  _globals['_JOBSPEC']._serialized_start=415
+  _globals['_JOBSPEC']._serialized_end=553
+  _globals['_JOB']._serialized_start=556
+  _globals['_JOB']._serialized_end=1098
 # @@protoc_insertion_point(module_scope)

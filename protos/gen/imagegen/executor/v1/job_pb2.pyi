@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -130,6 +132,52 @@ FAILURE_REASON_TIMED_OUT: FailureReason.ValueType  # 7
 """Painting took longer than the limit."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 
+class _PhaseKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PhaseKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PhaseKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PHASE_KIND_UNSPECIFIED: _PhaseKind.ValueType  # 0
+    PHASE_KIND_QUEUED: _PhaseKind.ValueType  # 1
+    """In the queue."""
+    PHASE_KIND_STARTING: _PhaseKind.ValueType  # 2
+    """A worker has it and its engine has not begun: another run may be before it there."""
+    PHASE_KIND_PAINTING: _PhaseKind.ValueType  # 3
+    """The engine works and has not told at what: it reads the prompt, or the worker that it told is gone."""
+    PHASE_KIND_MODEL_LOAD: _PhaseKind.ValueType  # 4
+    """The model's files are read."""
+    PHASE_KIND_STEPS: _PhaseKind.ValueType  # 5
+    """The sampler works; what the model still lacks in the GPU's memory is moved there first."""
+    PHASE_KIND_DECODE: _PhaseKind.ValueType  # 6
+    """What the sampler made is turned into pictures, and these are fetched."""
+    PHASE_KIND_STORE: _PhaseKind.ValueType  # 7
+    """The pictures are stored."""
+    PHASE_KIND_LOST: _PhaseKind.ValueType  # 8
+    """An attempt that came to nothing, whatever it was at: its worker or engine was lost, or it failed and was tried again."""
+
+class PhaseKind(_PhaseKind, metaclass=_PhaseKindEnumTypeWrapper):
+    """PhaseKind says what a job was at."""
+
+PHASE_KIND_UNSPECIFIED: PhaseKind.ValueType  # 0
+PHASE_KIND_QUEUED: PhaseKind.ValueType  # 1
+"""In the queue."""
+PHASE_KIND_STARTING: PhaseKind.ValueType  # 2
+"""A worker has it and its engine has not begun: another run may be before it there."""
+PHASE_KIND_PAINTING: PhaseKind.ValueType  # 3
+"""The engine works and has not told at what: it reads the prompt, or the worker that it told is gone."""
+PHASE_KIND_MODEL_LOAD: PhaseKind.ValueType  # 4
+"""The model's files are read."""
+PHASE_KIND_STEPS: PhaseKind.ValueType  # 5
+"""The sampler works; what the model still lacks in the GPU's memory is moved there first."""
+PHASE_KIND_DECODE: PhaseKind.ValueType  # 6
+"""What the sampler made is turned into pictures, and these are fetched."""
+PHASE_KIND_STORE: PhaseKind.ValueType  # 7
+"""The pictures are stored."""
+PHASE_KIND_LOST: PhaseKind.ValueType  # 8
+"""An attempt that came to nothing, whatever it was at: its worker or engine was lost, or it failed and was tried again."""
+Global___PhaseKind: _TypeAlias = PhaseKind  # noqa: Y015
+
 @_typing.final
 class Eta(_message.Message):
     """Eta says when an unfinished job will probably have ended, learnt from earlier ones."""
@@ -210,6 +258,31 @@ class Progress(_message.Message):
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
+class Phase(_message.Message):
+    """Phase lasts until the next one begins, the last one until the job's end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    kind: Global___PhaseKind.ValueType
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        kind: Global___PhaseKind.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Phase: _TypeAlias = Phase  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     """JobSpec is what to paint. Zero values are filled in from the model's defaults before submission:
     the executor takes every field as it is.
@@ -276,6 +349,7 @@ class Job(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     ETA_FIELD_NUMBER: _builtins.int
+    TIMELINE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     owner_id: _builtins.str
     """Empty in events: their log keeps no owner."""
@@ -313,6 +387,10 @@ class Job(_message.Message):
     def eta(self) -> Global___Eta:
         """Set while unfinished, if a worker can run it."""
 
+    @_builtins.property
+    def timeline(self) -> _containers.RepeatedCompositeFieldContainer[Global___Phase]:
+        """What it was at, from its making on. Set in final states, unless its worker kept none."""
+
     def __init__(
         self,
         *,
@@ -330,10 +408,11 @@ class Job(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
         eta: Global___Eta | None = ...,
+        timeline: _abc.Iterable[Global___Phase] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "id", b"id", "model", b"model", "owner_id", b"owner_id", "position", b"position", "progress", b"progress", "start_time", b"start_time", "state", b"state", "version", b"version", "waiting_reason", b"waiting_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "id", b"id", "model", b"model", "owner_id", b"owner_id", "position", b"position", "progress", b"progress", "start_time", b"start_time", "state", b"state", "timeline", b"timeline", "version", b"version", "waiting_reason", b"waiting_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

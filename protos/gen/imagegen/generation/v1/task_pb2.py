@@ -22,28 +22,33 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!imagegen/generation/v1/task.proto\x12\x16imagegen.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x03\x45ta\x12,\n\x08p50_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08p90_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x07\x46\x61ilure\x12\x35\n\x06reason\x18\x01 \x01(\x0e\x32%.imagegen.generation.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\'\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05steps\x18\x02 \x01(\x05\"\xe1\x04\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.imagegen.generation.v1.TaskState\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06prompt\x18\x04 \x01(\t\x12\x17\n\x0fnegative_prompt\x18\x05 \x01(\t\x12\r\n\x05width\x18\x06 \x01(\x05\x12\x0e\n\x06height\x18\x07 \x01(\x05\x12\r\n\x05steps\x18\x08 \x01(\x05\x12\x0b\n\x03\x63\x66g\x18\t \x01(\x01\x12\x0c\n\x04seed\x18\n \x01(\x03\x12\r\n\x05\x63ount\x18\x0b \x01(\x05\x12=\n\x0ewaiting_reason\x18\x0c \x01(\x0e\x32%.imagegen.generation.v1.WaitingReason\x12\x10\n\x08position\x18\r \x01(\x05\x12\x32\n\x08progress\x18\x0e \x01(\x0b\x32 .imagegen.generation.v1.Progress\x12\x30\n\x07\x66\x61ilure\x18\x0f \x01(\x0b\x32\x1f.imagegen.generation.v1.Failure\x12\x18\n\x10\x63\x61ncel_requested\x18\x10 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x03\x65ta\x18\x14 \x01(\x0b\x32\x1b.imagegen.generation.v1.Eta*\xa4\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x19\n\x15TASK_STATE_PROCESSING\x10\x02\x12\x18\n\x14TASK_STATE_COMPLETED\x10\x03\x12\x15\n\x11TASK_STATE_FAILED\x10\x04\x12\x17\n\x13TASK_STATE_CANCELED\x10\x05*\xdd\x01\n\rWaitingReason\x12\x1e\n\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15WAITING_REASON_QUEUED\x10\x01\x12\x17\n\x13WAITING_REASON_COLD\x10\x02\x12 \n\x1cWAITING_REASON_MODEL_LOADING\x10\x03\x12\x1e\n\x1aWAITING_REASON_NO_CAPACITY\x10\x04\x12\x1b\n\x17WAITING_REASON_USER_CAP\x10\x05\x12\x19\n\x15WAITING_REASON_PAUSED\x10\x06*\x93\x02\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x41ILURE_REASON_REFUSED\x10\x01\x12!\n\x1d\x46\x41ILURE_REASON_ENGINE_REFUSED\x10\x02\x12 \n\x1c\x46\x41ILURE_REASON_ENGINE_FAILED\x10\x03\x12 \n\x1c\x46\x41ILURE_REASON_OUT_OF_MEMORY\x10\x04\x12\x1e\n\x1a\x46\x41ILURE_REASON_ENGINE_LOST\x10\x05\x12!\n\x1d\x46\x41ILURE_REASON_RESULT_REFUSED\x10\x06\x12\x1c\n\x18\x46\x41ILURE_REASON_TIMED_OUT\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!imagegen/generation/v1/task.proto\x12\x16imagegen.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x03\x45ta\x12,\n\x08p50_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08p90_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x07\x46\x61ilure\x12\x35\n\x06reason\x18\x01 \x01(\x0e\x32%.imagegen.generation.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\'\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05steps\x18\x02 \x01(\x05\"\x95\x01\n\x05Phase\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.imagegen.generation.v1.PhaseKind\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x92\x05\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.imagegen.generation.v1.TaskState\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06prompt\x18\x04 \x01(\t\x12\x17\n\x0fnegative_prompt\x18\x05 \x01(\t\x12\r\n\x05width\x18\x06 \x01(\x05\x12\x0e\n\x06height\x18\x07 \x01(\x05\x12\r\n\x05steps\x18\x08 \x01(\x05\x12\x0b\n\x03\x63\x66g\x18\t \x01(\x01\x12\x0c\n\x04seed\x18\n \x01(\x03\x12\r\n\x05\x63ount\x18\x0b \x01(\x05\x12=\n\x0ewaiting_reason\x18\x0c \x01(\x0e\x32%.imagegen.generation.v1.WaitingReason\x12\x10\n\x08position\x18\r \x01(\x05\x12\x32\n\x08progress\x18\x0e \x01(\x0b\x32 .imagegen.generation.v1.Progress\x12\x30\n\x07\x66\x61ilure\x18\x0f \x01(\x0b\x32\x1f.imagegen.generation.v1.Failure\x12\x18\n\x10\x63\x61ncel_requested\x18\x10 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x03\x65ta\x18\x14 \x01(\x0b\x32\x1b.imagegen.generation.v1.Eta\x12/\n\x08timeline\x18\x15 \x03(\x0b\x32\x1d.imagegen.generation.v1.Phase*\xa4\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x19\n\x15TASK_STATE_PROCESSING\x10\x02\x12\x18\n\x14TASK_STATE_COMPLETED\x10\x03\x12\x15\n\x11TASK_STATE_FAILED\x10\x04\x12\x17\n\x13TASK_STATE_CANCELED\x10\x05*\xdd\x01\n\rWaitingReason\x12\x1e\n\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15WAITING_REASON_QUEUED\x10\x01\x12\x17\n\x13WAITING_REASON_COLD\x10\x02\x12 \n\x1cWAITING_REASON_MODEL_LOADING\x10\x03\x12\x1e\n\x1aWAITING_REASON_NO_CAPACITY\x10\x04\x12\x1b\n\x17WAITING_REASON_USER_CAP\x10\x05\x12\x19\n\x15WAITING_REASON_PAUSED\x10\x06*\x93\x02\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x41ILURE_REASON_REFUSED\x10\x01\x12!\n\x1d\x46\x41ILURE_REASON_ENGINE_REFUSED\x10\x02\x12 \n\x1c\x46\x41ILURE_REASON_ENGINE_FAILED\x10\x03\x12 \n\x1c\x46\x41ILURE_REASON_OUT_OF_MEMORY\x10\x04\x12\x1e\n\x1a\x46\x41ILURE_REASON_ENGINE_LOST\x10\x05\x12!\n\x1d\x46\x41ILURE_REASON_RESULT_REFUSED\x10\x06\x12\x1c\n\x18\x46\x41ILURE_REASON_TIMED_OUT\x10\x07*\xe3\x01\n\tPhaseKind\x12\x1a\n\x16PHASE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PHASE_KIND_QUEUED\x10\x01\x12\x17\n\x13PHASE_KIND_STARTING\x10\x02\x12\x17\n\x13PHASE_KIND_PAINTING\x10\x03\x12\x19\n\x15PHASE_KIND_MODEL_LOAD\x10\x04\x12\x14\n\x10PHASE_KIND_STEPS\x10\x05\x12\x15\n\x11PHASE_KIND_DECODE\x10\x06\x12\x14\n\x10PHASE_KIND_STORE\x10\x07\x12\x13\n\x0fPHASE_KIND_LOST\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.generation.v1.task_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TASKSTATE']._serialized_start=930
-  _globals['_TASKSTATE']._serialized_end=1094
-  _globals['_WAITINGREASON']._serialized_start=1097
-  _globals['_WAITINGREASON']._serialized_end=1318
-  _globals['_FAILUREREASON']._serialized_start=1321
-  _globals['_FAILUREREASON']._serialized_end=1596
-  _globals['_ETA']._serialized_start=94
-  _globals['_ETA']._serialized_end=191
-  _globals['_FAILURE']._serialized_start=193
-  _globals['_FAILURE']._serialized_end=274
-  _globals['_PROGRESS']._serialized_start=276
-  _globals['_PROGRESS']._serialized_end=315
-  _globals['_TASK']._serialized_start=318
-  _globals['_TASK']._serialized_end=927
+  _globals['_TASKSTATE']._serialized_start=1163
+  _globals['_TASKSTATE']._serialized_end=1327
+  _globals['_WAITINGREASON']._serialized_start=1330
+  _globals['_WAITINGREASON']._serialized_end=1551
+  _globals['_FAILUREREASON']._serialized_start=1554
+  _globals['_FAILUREREASON']._serialized_end=1829
+  _globals['_PHASEKIND']._serialized_start=1832
+  _globals['_PHASEKIND']._serialized_end=2059
+  _globals['_ETA']._serialized_start=126
+  _globals['_ETA']._serialized_end=223
+  _globals['_FAILURE']._serialized_start=225
+  _globals['_FAILURE']._serialized_end=306
+  _globals['_PROGRESS']._serialized_start=308
+  _globals['_PROGRESS']._serialized_end=347
+  _globals['_PHASE']._serialized_start=350
+  _globals['_PHASE']._serialized_end=499
+  _globals['_TASK']._serialized_start=502
+  _globals['_TASK']._serialized_end=1160
 # @@protoc_insertion_point(module_scope)

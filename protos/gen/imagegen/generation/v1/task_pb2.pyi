@@ -3,9 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -113,6 +116,52 @@ FAILURE_REASON_RESULT_REFUSED: FailureReason.ValueType  # 6
 FAILURE_REASON_TIMED_OUT: FailureReason.ValueType  # 7
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 
+class _PhaseKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PhaseKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PhaseKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PHASE_KIND_UNSPECIFIED: _PhaseKind.ValueType  # 0
+    PHASE_KIND_QUEUED: _PhaseKind.ValueType  # 1
+    """In the queue."""
+    PHASE_KIND_STARTING: _PhaseKind.ValueType  # 2
+    """A worker has it and its engine has not begun: another run may be before it there."""
+    PHASE_KIND_PAINTING: _PhaseKind.ValueType  # 3
+    """The engine works and has not told at what: it reads the prompt, or the worker that it told is gone."""
+    PHASE_KIND_MODEL_LOAD: _PhaseKind.ValueType  # 4
+    """The model's files are read."""
+    PHASE_KIND_STEPS: _PhaseKind.ValueType  # 5
+    """The sampler works; what the model still lacks in the GPU's memory is moved there first."""
+    PHASE_KIND_DECODE: _PhaseKind.ValueType  # 6
+    """What the sampler made is turned into pictures, and these are fetched."""
+    PHASE_KIND_STORE: _PhaseKind.ValueType  # 7
+    """The pictures are stored."""
+    PHASE_KIND_LOST: _PhaseKind.ValueType  # 8
+    """An attempt that came to nothing, whatever it was at: its worker or engine was lost, or it failed and was tried again."""
+
+class PhaseKind(_PhaseKind, metaclass=_PhaseKindEnumTypeWrapper):
+    """PhaseKind says what a task was at."""
+
+PHASE_KIND_UNSPECIFIED: PhaseKind.ValueType  # 0
+PHASE_KIND_QUEUED: PhaseKind.ValueType  # 1
+"""In the queue."""
+PHASE_KIND_STARTING: PhaseKind.ValueType  # 2
+"""A worker has it and its engine has not begun: another run may be before it there."""
+PHASE_KIND_PAINTING: PhaseKind.ValueType  # 3
+"""The engine works and has not told at what: it reads the prompt, or the worker that it told is gone."""
+PHASE_KIND_MODEL_LOAD: PhaseKind.ValueType  # 4
+"""The model's files are read."""
+PHASE_KIND_STEPS: PhaseKind.ValueType  # 5
+"""The sampler works; what the model still lacks in the GPU's memory is moved there first."""
+PHASE_KIND_DECODE: PhaseKind.ValueType  # 6
+"""What the sampler made is turned into pictures, and these are fetched."""
+PHASE_KIND_STORE: PhaseKind.ValueType  # 7
+"""The pictures are stored."""
+PHASE_KIND_LOST: PhaseKind.ValueType  # 8
+"""An attempt that came to nothing, whatever it was at: its worker or engine was lost, or it failed and was tried again."""
+Global___PhaseKind: _TypeAlias = PhaseKind  # noqa: Y015
+
 @_typing.final
 class Eta(_message.Message):
     """Eta says when an unfinished task will probably have ended, learnt from earlier ones."""
@@ -193,6 +242,35 @@ class Progress(_message.Message):
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
+class Phase(_message.Message):
+    """Phase is a part of a task's life."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    kind: Global___PhaseKind.ValueType
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        kind: Global___PhaseKind.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "kind", b"kind", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Phase: _TypeAlias = Phase  # noqa: Y015
+
+@_typing.final
 class Task(_message.Message):
     """Task is what a person asked for. It ends exactly once: completed, failed or canceled."""
 
@@ -218,6 +296,7 @@ class Task(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     ETA_FIELD_NUMBER: _builtins.int
+    TIMELINE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     state: Global___TaskState.ValueType
@@ -257,6 +336,12 @@ class Task(_message.Message):
     def eta(self) -> Global___Eta:
         """Set while unfinished, if it is known now."""
 
+    @_builtins.property
+    def timeline(self) -> _containers.RepeatedCompositeFieldContainer[Global___Phase]:
+        """What it was at, from its making to its end: each phase begins where the one before ended. Set in final states, but
+        not in lists; of a task from before timelines were kept it is empty.
+        """
+
     def __init__(
         self,
         *,
@@ -280,10 +365,11 @@ class Task(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
         eta: Global___Eta | None = ...,
+        timeline: _abc.Iterable[Global___Phase] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "cfg", b"cfg", "count", b"count", "create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "height", b"height", "id", b"id", "model", b"model", "negative_prompt", b"negative_prompt", "position", b"position", "progress", b"progress", "prompt", b"prompt", "seed", b"seed", "start_time", b"start_time", "state", b"state", "steps", b"steps", "waiting_reason", b"waiting_reason", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "cfg", b"cfg", "count", b"count", "create_time", b"create_time", "eta", b"eta", "failure", b"failure", "finish_time", b"finish_time", "height", b"height", "id", b"id", "model", b"model", "negative_prompt", b"negative_prompt", "position", b"position", "progress", b"progress", "prompt", b"prompt", "seed", b"seed", "start_time", b"start_time", "state", b"state", "steps", b"steps", "timeline", b"timeline", "waiting_reason", b"waiting_reason", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
