@@ -19,6 +19,7 @@ from PIL import Image
 
 from services.executor.domain import State
 from services.runtime.database import Database
+from services.runtime.protos import from_enum
 from tests.executor.conftest import serving
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import until
@@ -42,6 +43,10 @@ class Bench(Workshop):
     def run_ids(self) -> list[str]:
         """The prompts that the engine holds or remembers."""
         return [job["id"] for job in httpx.get(f"{self.sketch.url}/api/jobs").json()["jobs"]]
+
+
+def kinds_of(job: job_pb2.Job) -> list[str | None]:
+    return [from_enum(job_pb2.PhaseKind, phase.kind) for phase in job.timeline]
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +131,44 @@ def test_a_killed_worker_is_replaced_by_one_that_adopts_the_run(at):
     assert list(at.results.pictures[job_id]) == [0]
 
 
+def test_a_job_tells_what_it_was_at(at):
+    job = at.ended(at.submit())
+    kinds = kinds_of(job)
+    assert kinds[:3] == ["queued", "starting", "painting"]
+    assert kinds[-3:] == ["steps", "decode", "store"]
+    moments = [phase.start_time.ToDatetime() for phase in job.timeline]
+    assert moments[0] == job.create_time.ToDatetime()
+    assert moments == sorted(moments)
+    assert moments[-1] < job.finish_time.ToDatetime()
+
+
+def test_a_run_that_was_taken_over_is_told_from_its_beginning(at):
+    job_id = at.submit(steps=40)
+    at.until(job_id, "progress")
+    began_at = at.job(job_id).start_time
+    at.worker.kill()
+    at.worker.start()
+    job = at.ended(job_id)
+    assert job.attempts == 0
+    assert kinds_of(job) == ["queued", "starting", "painting", "store"]
+    assert job.timeline[2].start_time == began_at
+
+
+def test_a_canceled_job_tells_how_far_it_came(at):
+    job_id = at.submit(steps=100)
+    at.until(job_id, "progress")
+    at.cancel(job_id)
+    job = at.ended(job_id)
+    assert (job.state, kinds_of(job)[-1]) == (job_pb2.JOB_STATE_CANCELED, "steps")
+
+
 def test_a_killed_engine_costs_one_attempt(at):
     job_id = at.submit(steps=100)
     at.until(job_id, "progress")
     at.sketch.restart()
     ended = at.ended(job_id)
     assert (ended.state, ended.attempts) == (job_pb2.JOB_STATE_COMPLETED, 1)
+    assert kinds_of(ended)[:4] == ["queued", "lost", "queued", "starting"]
 
 
 def test_while_the_engine_is_down_jobs_wait_and_say_why(at):
