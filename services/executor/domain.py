@@ -157,8 +157,8 @@ class Lease:
 class Job:
     """The work of one task. `cost` is what its last claim charged its owner, before that a guess, in GPU-seconds.
 
-    `origin` is the id of the request that asked for it, for log lines. `timeline`: what it was at since it was first
-    claimed; empty too if it was claimed by a worker that kept none.
+    `origin` is the id of the request that asked for it, and `traceparent` its place in a trace.
+    `timeline`: what it was at since it was first claimed; empty too if it was claimed by a worker that kept none.
     `adoptions`: workers that took over the present run; `memory_failures`: attempts that ran out of memory.
     `discard_pending`: it ended without success and a worker may have stored pictures that must go.
     """
@@ -169,6 +169,7 @@ class Job:
     spec: Spec
     created_at: datetime
     origin: str = ""
+    traceparent: str = ""
     state: State = State.PENDING
     version: int = 1
     lease_epoch: int = 0

@@ -25,7 +25,7 @@ from services.executor.scheduling.estimates import Estimates
 from services.executor.scheduling.ledger import Ledger
 from services.executor.settings import Pools
 from services.runtime.database import Database
-from services.runtime.requests import request_id
+from services.runtime.requests import request_id, traceparent
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class Executor:
                 return known
             self._check(tx, models, model_name, spec, now)
             cost = estimates.run(model_name, None, spec.work).p50
-            job = Job(job_id, owner_id, model_name, spec, now, origin=request_id(), cost=cost)
+            origin, parent = request_id(), traceparent()
+            job = Job(job_id, owner_id, model_name, spec, now, origin=origin, traceparent=parent, cost=cost)
             inserted = self._ledger.add(tx, job)
         if not inserted:  # another submit, or a cancel, was faster by less than this transaction
             return self._existing(job_id)

@@ -243,8 +243,9 @@ class Snapshot:
 class Task:
     """What a person asked for, and how it stands.
 
-    `origin`: the id of the request that made it, for log lines. `submit_tried_at`: a submit may have left, last at
-    that time; `submit_failures`, and `cancel_failures`, were answered with an error of the executor's own.
+    `origin`: the id of the request that made it; `traceparent`: its place in a trace.
+    `submit_tried_at`: a submit may have left, last at that time; `submit_failures`, and `cancel_failures`, were
+    answered with an error of the executor's own.
     `submitted_at`: the executor is known to have the job since then. `job_version`: of the newest snapshot applied, 0
     before any. `timeline` is the executor's, of an ended job. `live` is known only just after the executor was asked.
     """
@@ -255,6 +256,7 @@ class Task:
     spec: Spec
     created_at: datetime
     origin: str = ""
+    traceparent: str = ""
     state: State = State.PENDING
     waiting_reason: WaitingReason | None = WaitingReason.QUEUED
     failure: Failure | None = None

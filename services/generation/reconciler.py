@@ -108,22 +108,8 @@ class Reconciler:
             task = self._take_from_outbox()
             if task is None:
                 return
-            try:
-                with continuing(task.origin):
-                    snapshot = self._executor.submit(task)
-            except SubmitRefused as refusal:
-                SUBMITS.labels("refused").inc()
-                self._refuse(task, str(refusal))
-            except ExecutorFailed as error:
-                SUBMITS.labels("failed").inc()
-                log.warning("submit failed", task_id=str(task.id), code=str(error), failures=task.submit_failures + 1)
-                self._count_failure(task)
-            except ExecutorSilent as error:
-                SUBMITS.labels("unanswered").inc()
-                log.warning("submit not answered", task_id=str(task.id), code=str(error))
-            else:
-                SUBMITS.labels("accepted").inc()
-                self._tasks.apply([snapshot])
+            with continuing(task.origin, task.traceparent):
+                self._submit(task)
 
     def follow(self) -> None:
         """Apply jobs as they change, until the stream breaks. Raises ExecutorSilent then."""
@@ -146,13 +132,35 @@ class Reconciler:
         """Tell the executor again what is to stop. Raises ExecutorSilent."""
         for page in self._pages(partial(store.list_canceling, now=self._clock(), pause=CANCEL_RETRY)):
             for task in page:
-                try:
-                    snapshot = self._executor.cancel(task)
-                except ExecutorFailed as error:
-                    log.warning("cancel failed", task_id=str(task.id), code=str(error))
-                    self._count_failed_cancel(task)
-                else:
-                    self._tasks.apply([snapshot])
+                with continuing(task.origin, task.traceparent):
+                    self._cancel(task)
+
+    def _submit(self, task: Task) -> None:
+        try:
+            snapshot = self._executor.submit(task)
+        except SubmitRefused as refusal:
+            SUBMITS.labels("refused").inc()
+            self._refuse(task, str(refusal))
+        except ExecutorFailed as error:
+            SUBMITS.labels("failed").inc()
+            log.warning("submit failed", task_id=str(task.id), code=str(error), failures=task.submit_failures + 1)
+            self._count_failure(task)
+        except ExecutorSilent as error:
+            SUBMITS.labels("unanswered").inc()
+            log.warning("submit not answered", task_id=str(task.id), code=str(error))
+        else:
+            SUBMITS.labels("accepted").inc()
+            self._tasks.apply([snapshot])
+
+    def _cancel(self, task: Task) -> None:
+        """Raises ExecutorSilent."""
+        try:
+            snapshot = self._executor.cancel(task)
+        except ExecutorFailed as error:
+            log.warning("cancel failed", task_id=str(task.id), code=str(error))
+            self._count_failed_cancel(task)
+        else:
+            self._tasks.apply([snapshot])
 
     def _take_from_outbox(self) -> Task | None:
         """The next task to submit, with the try noted before it is made."""
@@ -200,7 +208,8 @@ class Reconciler:
     def _lose_job(self, task: Task) -> None:
         """Back into the outbox, unless somebody else has learnt more since the task was read."""
         if self._change(task, lambda current: current.lose_job() if current == task else current) == task.lose_job():
-            log.warning("the executor lost a job", task_id=str(task.id))
+            with continuing(task.origin, task.traceparent):
+                log.warning("the executor lost a job", task_id=str(task.id))
         self._outbox.set()
 
     def _change(self, task: Task, event: Callable[[Task], Task]) -> Task | None:

@@ -88,7 +88,15 @@ class Tasks:
             if full:
                 raise full
             spec = self._accepted(tx, owner_id, request, secrets.randbelow(SEEDS))
-            task = Task(TaskId(uuid7()), owner_id, request.model, spec, self._clock(), origin=requests.request_id())
+            task = Task(
+                TaskId(uuid7()),
+                owner_id,
+                request.model,
+                spec,
+                self._clock(),
+                origin=requests.request_id(),
+                traceparent=requests.traceparent(),
+            )
             store.insert_task(tx, task, (request_id, digest) if request_id else None)
         self._outbox.set()
         return task, False

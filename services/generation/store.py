@@ -69,6 +69,7 @@ generation_tasks = sa.Table(
     sa.Column("created_at", _moment, nullable=False),
     sa.Column("started_at", _moment),
     sa.Column("finished_at", _moment),
+    sa.Column("traceparent", sa.Text, nullable=False, server_default=""),
     sa.Column("timeline", pg.JSONB, nullable=False, server_default=sa.text("'[]'")),
 )
 _t = generation_tasks.c
@@ -155,6 +156,7 @@ def insert_task(tx: Connection, task: Task, request: tuple[str, bytes] | None) -
         "user_id": task.owner_id,
         "model_name": task.model,
         "origin": task.origin,
+        "traceparent": task.traceparent,
         "created_at": task.created_at,
         "request_id": request_id,
         "request_hash": request_hash,
@@ -358,6 +360,7 @@ def _task(row: Row[Any]) -> Task:
         ),
         created_at=row.created_at,
         origin=row.origin,
+        traceparent=row.traceparent,
         state=State(row.status),
         waiting_reason=row.waiting_reason and WaitingReason(row.waiting_reason),
         failure=row.failure_reason and Failure(FailureReason(row.failure_reason), row.failure_message),

@@ -30,19 +30,29 @@ def traceparent() -> str:
 
 def begin(request: str, parent: str = "") -> None:
     """From here on, this task or thread works for a request, in the trace of `parent` or else in a new one."""
-    sent = TRACEPARENT.fullmatch(parent)
-    trace_id, flags = sent.groups() if sent else (os.urandom(16).hex(), "00")
+    trace_id, span = _joined(parent)
     _request_id.set(request)
-    _traceparent.set(f"00-{trace_id}-{os.urandom(8).hex()}-{flags}")
+    _traceparent.set(span)
     structlog.contextvars.bind_contextvars(request_id=request, trace_id=trace_id)
 
 
 @contextmanager
-def continuing(request: str) -> Iterator[None]:
-    """Work that an earlier request asked for: its log lines and its calls to neighbours carry that request's id."""
-    token = _request_id.set(request)
+def continuing(request: str, parent: str) -> Iterator[None]:
+    """Work that an earlier request asked for: its log lines and its calls to neighbours carry that request's id, and go
+    on in the trace of `parent`, or else in a new one.
+    """
+    trace_id, span = _joined(parent)
+    request_token, trace_token = _request_id.set(request), _traceparent.set(span)
     try:
-        with structlog.contextvars.bound_contextvars(request_id=request):
+        with structlog.contextvars.bound_contextvars(request_id=request, trace_id=trace_id):
             yield
     finally:
-        _request_id.reset(token)
+        _traceparent.reset(trace_token)
+        _request_id.reset(request_token)
+
+
+def _joined(parent: str) -> tuple[str, str]:
+    """The id of the parent's trace, or of a new one, and a new span in it as `traceparent` has it."""
+    sent = TRACEPARENT.fullmatch(parent)
+    trace_id, flags = sent.groups() if sent else (os.urandom(16).hex(), "00")
+    return trace_id, f"00-{trace_id}-{os.urandom(8).hex()}-{flags}"

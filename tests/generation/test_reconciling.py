@@ -6,6 +6,8 @@ import grpc
 import pytest
 from imagegen.executor.v1 import job_pb2
 from imagegen.generation.v1 import task_pb2
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from services.generation.domain import SUBMIT_TRIES
 from services.generation.executor import ExecutorSilent
@@ -50,6 +52,37 @@ def test_what_was_accepted_while_the_executor_was_away_is_submitted_when_it_retu
     world.executor_returns()
 
     assert {world.stand_in.submitted.get(timeout=WAIT).job_id for _ in tasks} == tasks
+
+
+def test_what_is_sent_late_goes_on_in_the_request_and_the_trace_of_its_task(world):
+    late = world.create().id
+    world.first.submit_waiting()
+    carries(world, late)
+
+    world.stand_in.go()
+    world.cancel(late)
+    world.executor_returns()
+    world.first.reconciler.repeat_cancels()
+    assert world.stand_in.calls[-1] == "CancelJob"
+    carries(world, late)
+
+
+def carries(world, task_id):
+    row, sent = world.row(task_id), world.stand_in.metadata
+    assert sent["x-request-id"] == row.origin
+    _, trace, span, _ = row.traceparent.split("-")
+    assert sent["traceparent"].split("-")[1] == trace
+    assert sent["traceparent"].split("-")[2] != span
+
+
+def test_the_log_line_of_a_submit_that_fails_names_the_request(world):
+    task_id = world.create().id
+    world.stand_in.failing.add("SubmitJob")
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        world.first.submit_waiting()
+    [line] = [line for line in lines if line["event"] == "submit failed"]
+    row = world.row(task_id)
+    assert (line["request_id"], line["trace_id"]) == (row.origin, row.traceparent.split("-")[1])
 
 
 def test_what_a_crashed_replica_left_behind_is_submitted_by_another(world):

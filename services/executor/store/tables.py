@@ -45,6 +45,7 @@ jobs = sa.Table(
     sa.Column("forecast_position", sa.Integer),
     sa.Column("forecast_seconds", sa.Double),
     sa.Column("forecast_at", _moment),
+    sa.Column("traceparent", sa.Text, nullable=False, server_default=""),
     sa.Column("timeline", pg.JSONB, nullable=False, server_default="[]"),
 )
 waiting = sa.and_(jobs.c.state == State.PENDING, jobs.c.engine_id.is_(None))

@@ -93,7 +93,10 @@ class Painter:
     def paint(self, job: Job) -> None:
         """Bring a job that was just claimed or adopted to its next state. Does not raise."""
         epoch = job.lease_epoch
-        with continuing(job.origin), structlog.contextvars.bound_contextvars(job_id=str(job.id), epoch=epoch):
+        with (
+            continuing(job.origin, job.traceparent),
+            structlog.contextvars.bound_contextvars(job_id=str(job.id), epoch=epoch),
+        ):
             try:
                 with self._leases.keep(job) as hold:
                     narration = Narration(
