@@ -37,6 +37,12 @@ def test_a_completed_task_tells_every_phase_and_its_page_of_the_history_does_not
     assert (listed["id"], listed["timeline"]) == (task["id"], [])
 
 
+def test_a_task_whose_model_was_not_in_memory_tells_how_long_that_took(person):
+    person.ended(person.generate()["id"])
+    task = person.ended(person.generate(model="sdxl", width=1024, height=1024, steps=2)["id"])
+    assert checked(task) == ["queued", "starting", "painting", "model_load", "steps", "decode", "store"]
+
+
 def test_a_task_has_no_timeline_before_it_has_ended_and_a_canceled_one_tells_how_far_it_came(person):
     task_id = person.generate(steps=100)["id"]
     processing(person, task_id)
