@@ -108,7 +108,7 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
         return pb.BatchGetJobsResponse(jobs=[self._shown(job) for job in jobs])
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> AsyncIterator[pb.WatchJobResponse]:
-        watch = JobWatch(self._log, self._read, JobId(UUID(request.job_id)))
+        watch = JobWatch(self._log, self._read, JobId(UUID(request.job_id)), with_places=request.with_places)
         async for event in watch.events(request.cursor):
             yield event
 

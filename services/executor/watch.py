@@ -21,12 +21,13 @@ ReadJob = Callable[[JobId], job_pb2.Job | None]
 
 
 class JobWatch:
-    """Follows one job for one watcher."""
+    """Follows one job for one watcher, who may want to know how far the log has been read."""
 
-    def __init__(self, log: EventLog, read_job: ReadJob, job_id: JobId) -> None:
+    def __init__(self, log: EventLog, read_job: ReadJob, job_id: JobId, *, with_places: bool = False) -> None:
         self._log = log
         self._read_job = read_job
         self._job_id = job_id
+        self._with_places = with_places
         self._incarnation = ""
         self._position = START
         self._version = 0
@@ -39,8 +40,10 @@ class JobWatch:
         for event in await self._begin(cursor):
             yield event
         with self._log.watching(self._job_id) as news:
+            is_quiet = True
             while not self._is_over:
                 news.clear()
+                end = self._log.end
                 for event in self._new_in_log():
                     yield event
                 if self._is_over:
@@ -48,9 +51,14 @@ class JobWatch:
                 self._preview_number, preview = self._log.preview_after(self._job_id, self._preview_number)
                 if preview is not None:
                     yield preview
+                if is_quiet and self._with_places and self._log.incarnation == self._incarnation:
+                    self._position = max(self._position, end)
+                    yield pb.WatchJobResponse(cursor=self._log.cursor(self._position))
                 try:
                     await asyncio.wait_for(news.wait(), LOOK_SECONDS)
+                    is_quiet = False
                 except TimeoutError:
+                    is_quiet = True
                     for event in await self._new_in_database():
                         yield event
 

@@ -350,6 +350,27 @@ def test_a_cursor_that_is_rubbish_is_refused(executor, register_worker):
     assert reason(caught.value) == "INVALID_CURSOR"
 
 
+def test_a_watcher_who_wants_places_is_told_how_far_the_log_was_read_though_nothing_happens(executor, register_worker):
+    register_worker("sd15")
+    quiet, busy = submit(executor), submit(executor)
+    executor.publisher.progress(busy.id, 1, 1, 2)
+    told = executor.stub.WatchJob(
+        pb.WatchJobRequest(job_id=quiet.id, with_places=True), metadata=GENERATION, timeout=20
+    )
+    next(told)
+    first = later = next(told)
+    while placed(later.cursor) <= placed(first.cursor):
+        executor.publisher.progress(busy.id, 1, 2, 2)
+        later = next(told)
+    told.cancel()
+
+    assert (first.WhichOneof("event"), later.WhichOneof("event")) == (None, None)
+
+
+def placed(cursor):
+    return tuple(map(int, cursor.partition(".")[2].split("-")))
+
+
 def test_watching_an_unknown_job_is_not_found(executor):
     with pytest.raises(grpc.RpcError) as caught:
         next(watch(executor, str(uuid4())))

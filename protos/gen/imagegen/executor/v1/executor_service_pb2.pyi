@@ -214,18 +214,24 @@ class WatchJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    WITH_PLACES_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     cursor: _builtins.str
     """The last cursor received; empty to begin with a snapshot."""
+    with_places: _builtins.bool
+    """Also tell, at first and from time to time, how far the log has been read: a cursor without an event
+    says that everything of this job up to there has been told.
+    """
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         cursor: _builtins.str = ...,
+        with_places: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "job_id", b"job_id", "with_places", b"with_places"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -233,7 +239,7 @@ Global___WatchJobRequest: _TypeAlias = WatchJobRequest  # noqa: Y015
 
 @_typing.final
 class WatchJobResponse(_message.Message):
-    """WatchJobResponse is one event of a job."""
+    """WatchJobResponse is one event of a job, or with_places none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -244,7 +250,10 @@ class WatchJobResponse(_message.Message):
     PREVIEW_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where to resume. Empty on events that are not in the log (previews)."""
+    """Where to resume. Empty on events that are not in the log (previews). One log holds every job: a
+    cursor is the log's name, a dot, and a place there, MILLISECONDS-SEQUENCE, by which the cursors of
+    different jobs can be compared.
+    """
     @_builtins.property
     def snapshot(self) -> _job_pb2.Job:
         """The job as it is now."""
