@@ -75,6 +75,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "too_many_attempts": (429, "Too many attempts."),
     "too_many_downloads": (429, "Too many pictures are being downloaded at once."),
     "too_many_shares": (429, "The picture has as many links as it may."),
+    "too_many_streams": (429, "Too many streams of all tasks are open."),
     "user_queue_full": (429, "Too many unfinished tasks."),
     "headers_too_large": (431, "The request's headers are too large."),
     "internal": (500, "An internal error; it has been logged."),

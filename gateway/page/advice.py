@@ -287,6 +287,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         ("The picture has as many links that open it as it may.", "Revoke those that are no longer used."),
         ("该图片的有效链接已达上限。", "请撤销不再使用的链接。"),
     ),
+    "too_many_streams": _said(
+        ("You have as many streams of all your tasks open as you may.", "End those that nobody reads, then try again."),
+        ("同时打开的任务事件流已达上限。", "请关闭不再使用的事件流后重试。"),
+    ),
     "user_queue_full": _said(
         ("You have as many unfinished tasks as you may.", "Wait until one has ended, or cancel one."),
         ("未完成的任务已达上限。", "请等待其中一个结束，或取消一个。"),

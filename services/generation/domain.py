@@ -104,6 +104,11 @@ class UserQueueFull(Exception):
         super().__init__(f"there are {cap} unfinished tasks already, as many as one person may have")
 
 
+class TooManyStreams(Exception):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are {most} such streams open already, as many as one person may have")
+
+
 class StorageFull(Exception):
     def __init__(self, used_bytes: int, quota_bytes: int) -> None:
         super().__init__(f"the pictures take {used_bytes:,} of the {quota_bytes:,} bytes that one person may have")

@@ -13,6 +13,7 @@ from services.generation.settings import GenerationSettings
 from services.generation.storage import Storage
 from services.generation.suggestions import load_vocabulary
 from services.generation.watch import Watcher
+from services.generation.watch_all import AllWatcher
 from services.runtime.authority import RemoteAuthority
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
@@ -42,11 +43,12 @@ async def main() -> None:
     tasks = Tasks(database, executor, storage, outbox, queued_cap=settings.queued_cap, clock=_now)
     reconciler = Reconciler(database, executor, tasks, outbox, _now)
     watcher = Watcher(tasks, settings.executor_address, peer, _now)
+    all_watcher = AllWatcher(tasks, watcher, _now)
     to_auth = Peer(identity, "auth")
     erasures = Erasures(channel(settings.auth_address), to_auth, lambda user_id: tasks.erase(OwnerId(user_id)))
     authority = RemoteAuthority(settings.auth_address, to_auth)
     verifier = TokenVerifier("generation", process.trusted_services(), authority)
-    server = generation_server(tasks, watcher, load_vocabulary(), verifier, threads=CALLS)
+    server = generation_server(tasks, watcher, all_watcher, load_vocabulary(), verifier, threads=CALLS)
     stopping = threading.Event()
     reconciler.start()
     erasures.start(stopping)

@@ -18,6 +18,7 @@ from services.generation.domain import (
     TaskFinished,
     TaskId,
     TaskNotFound,
+    TooManyStreams,
     UserQueueFull,
 )
 from services.generation.executor import SubmitRefused
@@ -32,6 +33,7 @@ from services.generation.messages import (
 from services.generation.service import Tasks
 from services.generation.suggestions import Vocabulary, suggest
 from services.generation.watch import Watcher
+from services.generation.watch_all import AllWatcher
 from services.runtime.calls import person
 from services.runtime.errors import ErrorTable
 from services.runtime.pages import decode_page_token, encode_page_token
@@ -55,14 +57,16 @@ ERRORS = ErrorTable(
         ParameterOutOfRange: (grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_PARAMETER_OUT_OF_RANGE),
         StorageFull: (grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_STORAGE_FULL),
         UserQueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_USER_QUEUE_FULL),
+        TooManyStreams: (grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_TOO_MANY_STREAMS),
     },
 )
 
 
 class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
-    def __init__(self, tasks: Tasks, watcher: Watcher, vocabulary: Vocabulary) -> None:
+    def __init__(self, tasks: Tasks, watcher: Watcher, all_watcher: AllWatcher, vocabulary: Vocabulary) -> None:
         self._tasks = tasks
         self._watcher = watcher
+        self._all_watcher = all_watcher
         self._vocabulary = vocabulary
 
     def CreateTask(self, request: pb.CreateTaskRequest, context: Any) -> pb.CreateTaskResponse:
@@ -97,6 +101,11 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
             async for event in events:
                 yield event
 
+    async def WatchTasks(self, request: pb.WatchTasksRequest, context: Any) -> AsyncIterator[pb.WatchTasksResponse]:
+        async with aclosing(self._all_watcher.watch(_owner(), request.cursor)) as events:
+            async for event in events:
+                yield event
+
     def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[model_to_proto(model) for model in self._tasks.models()])
 
@@ -113,10 +122,16 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
 
 
 def generation_server(
-    tasks: Tasks, watcher: Watcher, vocabulary: Vocabulary, verifier: TokenVerifier, *, threads: int
+    tasks: Tasks,
+    watcher: Watcher,
+    all_watcher: AllWatcher,
+    vocabulary: Vocabulary,
+    verifier: TokenVerifier,
+    *,
+    threads: int,
 ) -> Server:
     """Ready to start."""
-    servicer = GenerationServicer(tasks, watcher, vocabulary)
+    servicer = GenerationServicer(tasks, watcher, all_watcher, vocabulary)
     return Server(
         [pb.DESCRIPTOR.services_by_name["GenerationService"]],
         lambda server: generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server),

@@ -171,6 +171,16 @@ class Tasks:
         seen = self._seen_now(tasks[:size])
         return [task for task in seen if not wanted.states or task.state in wanted.states], following
 
+    def followed(self, owner_ids: Collection[OwnerId], made_since: datetime) -> list[store.Listed]:
+        """What there is to follow of these owners: tasks that have not ended, and those made since then."""
+        with self._database.transaction() as tx:
+            return store.list_followed(tx, owner_ids, made_since)
+
+    def ended(self, owner_id: OwnerId, since: datetime, limit: int) -> list[Task]:
+        """The owner's tasks that have ended since then, in the order of their ends."""
+        with self._database.transaction() as tx:
+            return store.list_ended(tx, owner_id, since, limit)
+
     def cancel(self, owner_id: OwnerId, task_id: TaskId) -> Task:
         """Ask a task to stop; the task as it then is. Raises TaskNotFound or TaskFinished."""
         with self._database.transaction() as tx:

@@ -8,10 +8,10 @@ kept for its return.
 Of an erased owner only a hash is left. Whoever writes something new for an owner looks for it under the owner's lock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -33,7 +33,7 @@ from services.generation.domain import (
     WaitingReason,
 )
 from services.runtime.erasures import owner_hash
-from services.runtime.ids import uuid7
+from services.runtime.ids import first_uuid7, uuid7
 
 metadata = sa.MetaData()
 
@@ -109,7 +109,15 @@ erased_owners = sa.Table(
 )
 
 RECENT_TASKS = 1000
-"""How far back prompts count as recent: bounds the search whatever the length of a history."""
+"""How far back tasks count as recent: bounds a search whatever the length of a history."""
+
+
+class Listed(NamedTuple):
+    """As much of a task as tells whether anything of it is to be followed."""
+
+    owner_id: OwnerId
+    task_id: TaskId
+    is_finished: bool
 
 
 def lock_owner(tx: Connection, owner_id: OwnerId) -> None:
@@ -190,6 +198,26 @@ def list_tasks(tx: Connection, owner_id: OwnerId, wanted: Filter, after: TaskId 
         query = query.where(_t.created_at < wanted.created_before)
     if wanted.text:
         query = query.where(sa.func.strpos(sa.func.lower(_t.prompt), sa.func.lower(wanted.text)) > 0)
+    return _tasks(tx, query)
+
+
+def list_followed(tx: Connection, owner_ids: Collection[OwnerId], made_since: datetime) -> list[Listed]:
+    """These owners' tasks that have not ended or were made since then."""
+    recent = _t.id >= first_uuid7(int(made_since.timestamp() * 1000))
+    query = sa.select(_t.user_id, _t.id, _t.finished_at.is_not(None)).where(_t.user_id.in_(owner_ids))
+    rows = tx.execute(query.where(_unfinished).union(query.where(recent)))
+    return [Listed(OwnerId(owner_id), TaskId(task_id), is_finished) for owner_id, task_id, is_finished in rows]
+
+
+def list_ended(tx: Connection, owner_id: OwnerId, since: datetime, limit: int) -> list[Task]:
+    """Those of the owner's recent tasks that have ended since then, in the order of their ends."""
+    recent = sa.select(_t.id).where(_t.user_id == owner_id).order_by(_t.id.desc()).limit(RECENT_TASKS)
+    query = (
+        sa.select(generation_tasks)
+        .where(_t.id.in_(recent), _t.finished_at >= since)
+        .order_by(_t.finished_at, _t.id)
+        .limit(limit)
+    )
     return _tasks(tx, query)
 
 

@@ -36,7 +36,10 @@ class Telling:
             self._told = replace(task, live=None)
 
     def event(self, event: executor_pb.WatchJobResponse) -> pb.WatchTaskResponse | None:
-        """Progress, a preview, or the reset of a client that came with a cursor; that of the executor's is our own."""
+        """Progress, a preview, or the reset of a client that came with a cursor; that of the executor's is our own.
+
+        None for a place in the log where nothing happened.
+        """
         match event.WhichOneof("event"):
             case "progress":
                 progress = task_pb2.Progress(step=event.progress.step, steps=event.progress.steps)
@@ -44,8 +47,10 @@ class Telling:
             case "preview":
                 preview = pb.Preview(media_type=event.preview.media_type, image=event.preview.image)
                 return pb.WatchTaskResponse(preview=preview)
-            case _:
+            case "reset":
                 return None if self._told else pb.WatchTaskResponse(reset=pb.Reset())
+            case _:
+                return None
 
     def logged(self, task: Task, version: int, cursor: str, *, is_snapshot: bool) -> pb.WatchTaskResponse | None:
         """The task as it stood at an event of this version; None if that is no news."""

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from datetime import datetime
 from enum import Enum, auto
 from functools import cached_property, partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import grpc
 from imagegen.executor.v1 import executor_service_pb2 as executor_pb
@@ -48,6 +48,13 @@ class Silence(Enum):
     """The executor is away, or does not know the job (yet)."""
 
 
+class Told(NamedTuple):
+    """What a watcher is told, if anything, and the place in the executor's log that came with it; empty: none did."""
+
+    message: pb.WatchTaskResponse | None
+    cursor: str
+
+
 class Watcher:
     """Opens watches. Belongs to one event loop."""
 
@@ -74,14 +81,27 @@ class Watcher:
         self, owner_id: OwnerId, task_id: TaskId, cursor: str
     ) -> AsyncGenerator[pb.WatchTaskResponse, None]:
         """The events of one task, to its end. Raises TaskNotFound or InvalidCursor."""
+        async with aclosing(self.follow(owner_id, task_id, cursor)) as told:
+            async for message, _ in told:
+                if message is not None:
+                    yield message
+
+    async def follow(
+        self, owner_id: OwnerId, task_id: TaskId, cursor: str, *, with_places: bool = False
+    ) -> AsyncGenerator[Told, None]:
+        """As `watch`; `with_places` also tells how far the log has been read while nothing happens.
+
+        Raises DependencyUnavailable before anything was told, never later.
+        """
         telling = Telling(cursor, self._clock)
         row = await asyncio.to_thread(self._tasks.get, owner_id, task_id)
         if row.is_finished and cursor in ("", END):
-            if not cursor and (message := telling.seen(row)):
-                yield message
+            if not cursor:
+                yield Told(telling.seen(row), "")
             return
-        async with aclosing(self._job_events(task_id, cursor)) as events:
+        async with aclosing(self._job_events(task_id, cursor, with_places=with_places)) as events:
             async for event in events:
+                place, is_over = "", False
                 if isinstance(event, Silence):
                     task = await _until_done(partial(self._tasks.get, owner_id, task_id))
                     if event is Silence.QUIET:
@@ -93,34 +113,34 @@ class Watcher:
                     row = await _until_done(partial(self._tasks.take, owner_id, snapshot))
                     task = row.as_of(snapshot, self._clock())
                     message = telling.logged(task, snapshot.version, event.cursor, is_snapshot=is_snapshot)
-                    is_over = task.is_finished
+                    place, is_over = event.cursor, task.is_finished
                 else:
-                    message, is_over = telling.event(event), False
-                if message is not None:
-                    yield message
+                    message, place = telling.event(event), event.cursor
+                yield Told(message, place)
                 if is_over:
                     return
 
     async def _job_events(
-        self, task_id: TaskId, cursor: str
+        self, task_id: TaskId, cursor: str, *, with_places: bool
     ) -> AsyncGenerator[executor_pb.WatchJobResponse | Silence, None]:
         """The job's events across restarts of the executor, for ever, each once.
 
         Raises InvalidCursor if the cursor that the client came with was never the executor's.
         """
         clients_cursor, retry = cursor, RETRY_SECONDS
-        patience = self._look_seconds if cursor else OPENING_SECONDS  # who resumes has seen the task
+        loop = asyncio.get_running_loop()
+        quiet_at = loop.time() + (self._look_seconds if cursor else OPENING_SECONDS)  # who resumes has seen the task
         while True:
-            request = executor_pb.WatchJobRequest(job_id=str(task_id), cursor=cursor)
+            request = executor_pb.WatchJobRequest(job_id=str(task_id), cursor=cursor, with_places=with_places)
             call = self._executor.WatchJob(request, metadata=self._peer.metadata())
             reading = asyncio.ensure_future(call.read())
             try:
                 while True:
                     # A read that is canceled cancels its call, so it is left waiting instead.
-                    await asyncio.wait({reading}, timeout=patience)
-                    patience = self._look_seconds
+                    await asyncio.wait({reading}, timeout=quiet_at - loop.time())
                     if not reading.done():
                         yield Silence.QUIET
+                        quiet_at = loop.time() + self._look_seconds
                         continue
                     event = reading.result()
                     if not isinstance(event, executor_pb.WatchJobResponse):  # the end of the stream
@@ -128,6 +148,8 @@ class Watcher:
                     reading = asyncio.ensure_future(call.read())
                     cursor, retry = event.cursor or cursor, RETRY_SECONDS
                     yield event
+                    if event.WhichOneof("event"):
+                        quiet_at = loop.time() + self._look_seconds
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
                     if cursor and cursor == clients_cursor:
@@ -138,6 +160,7 @@ class Watcher:
                 call.cancel()
             yield Silence.AWAY
             await asyncio.sleep(retry)
+            quiet_at = loop.time() + self._look_seconds
             retry = min(2 * retry, LONGEST_RETRY_SECONDS)
 
 

@@ -23,6 +23,7 @@ from services.generation.service import Tasks
 from services.generation.storage import Storage
 from services.generation.suggestions import load_vocabulary
 from services.generation.watch import LOOK_SECONDS, Watcher
+from services.generation.watch_all import AllWatcher
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.protos import from_enum
@@ -102,6 +103,28 @@ class Watch:
 
 
 @dataclass
+class WatchOfAll:
+    """What a person sees of all of their tasks. Reading gives up after WAIT seconds."""
+
+    call: Iterator[pb.WatchTasksResponse]
+    cursor: str = ""
+
+    def next(self) -> pb.WatchTasksResponse:
+        event = next(self.call)
+        self.cursor = event.cursor or self.cursor
+        return event
+
+    def until(self, kind: str, state: str | None = None, task_id: str | None = None) -> list[pb.WatchTasksResponse]:
+        """Every event up to the next of this kind (and state, of this task)."""
+        seen: list[pb.WatchTasksResponse] = []
+        while True:
+            seen.append(event := self.next())
+            is_it = event.WhichOneof("event") == kind and task_id in (None, event.task_id)
+            if is_it and (state is None or state_of(getattr(event, kind)) == state):
+                return seen
+
+
+@dataclass
 class World:
     url: str
     engine: sa.Engine
@@ -128,8 +151,11 @@ class World:
         tasks = Tasks(database, executor, storage, outbox, queued_cap=CAP, clock=self.clock)
         reconciler = Reconciler(database, executor, tasks, outbox, self.clock)
         watcher = Watcher(tasks, self.stand_in.address, peer, self.clock, look_seconds)
+        all_watcher = AllWatcher(tasks, watcher, self.clock)
         authority = Authority()
-        server = generation_server(tasks, watcher, load_vocabulary(), verifier("generation", authority), threads=8)
+        server = generation_server(
+            tasks, watcher, all_watcher, load_vocabulary(), verifier("generation", authority), threads=8
+        )
         with running(server) as address, grpc.insecure_channel(address) as to_server:
             stub = generation_service_pb2_grpc.GenerationServiceStub(to_server)
             yield Replica(stub, tasks, reconciler, executor, to_executor, authority)
@@ -190,6 +216,15 @@ class World:
         call = (at or self.first).stub.WatchTask(request, metadata=as_person(owner or self.me, **claimed), timeout=WAIT)
         self.stack.callback(call.cancel)
         return Watch(call)
+
+    def watch_all(
+        self, cursor: str = "", owner: UUID | None = None, at: Replica | None = None, **claimed: object
+    ) -> WatchOfAll:
+        request = pb.WatchTasksRequest(cursor=cursor)
+        metadata = as_person(owner or self.me, **claimed)
+        call = (at or self.first).stub.WatchTasks(request, metadata=metadata, timeout=WAIT)
+        self.stack.callback(call.cancel)
+        return WatchOfAll(call)
 
     def row(self, task_id: str) -> sa.Row:
         with self.engine.begin() as tx:

@@ -87,8 +87,7 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
     def lose_log(self) -> None:
         """As when Redis is flushed: old cursors mean nothing."""
         with self._changed:
-            self.log: dict[str, list[pb.WatchJobResponse]] = defaultdict(list)
-            self.incarnation = uuid4().hex
+            self._begin_log()
 
     def lose_database(self) -> None:
         with self._changed:
@@ -133,9 +132,8 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
     def log_status(self, job: job_pb2.Job, *, found: bool = False) -> None:
         """Write a status to the log; `found`: its event was lost, so it comes with the cursor of the event before."""
         with self._changed:
-            log = self.log[job.id]
-            log.append(pb.WatchJobResponse(cursor=f"{self.incarnation}-{len(log) + (not found)}", status=job))
-            self._changed.notify_all()
+            before = [event.cursor for event in self.log[job.id] if event.cursor]
+            self._log(job.id, cursor=before[-1] if found and before else None, status=job)
 
     def hint(self, job: job_pb2.Job) -> None:
         """Send followers this snapshot, however old it is."""
@@ -204,28 +202,47 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
         self.watched.put(request)
         if request.job_id not in self.jobs:
             context.abort(grpc.StatusCode.NOT_FOUND, "there is no such job")
-        incarnation, _, number = request.cursor.rpartition("-")
-        if request.cursor and not number.isdigit():
+        incarnation, _, place = request.cursor.partition(".")
+        if request.cursor and not place.replace("-", "").isdigit():
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the cursor was not made by this service")
-        log, position = self.log[request.job_id], int(number or 0)
-        if incarnation != self.incarnation:
+        is_resumed = incarnation == self.incarnation
+        with self._changed:
+            log, end, job = self.log[request.job_id], self._end, _copy(self.jobs[request.job_id])
+            position = told_of(log, request) if is_resumed else len(log)
+        if not is_resumed:
             if request.cursor:
                 yield pb.WatchJobResponse(reset=pb.Reset())
-            position = len(log)
-            job = _copy(self.jobs[request.job_id])
-            yield pb.WatchJobResponse(cursor=f"{self.incarnation}-{position}", snapshot=job)
+            yield pb.WatchJobResponse(cursor=end, snapshot=job)
             if job.HasField("finish_time"):
                 return
+        yield from self._follow(request, context, log, position)
+
+    def _follow(
+        self,
+        request: pb.WatchJobRequest,
+        context: grpc.ServicerContext,
+        log: list[pb.WatchJobResponse],
+        position: int,
+    ) -> Iterator[pb.WatchJobResponse]:
+        told_end = ""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda at=position: len(log) > at or not context.is_active())
+                self._changed.wait_for(
+                    lambda at=position, told=told_end: (
+                        len(log) > at or not context.is_active() or (request.with_places and self._end != told)
+                    )
+                )
+                events, end = log[position:], self._end
             if not context.is_active():
                 return
-            for event in log[position:]:
+            for event in events:
                 position += 1
                 yield event
                 if event.WhichOneof("event") == "status" and event.status.HasField("finish_time"):
                     return
+            if request.with_places and end != told_end:
+                told_end = end
+                yield pb.WatchJobResponse(cursor=end)
 
     def _arrives(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls.append(method)
@@ -236,17 +253,39 @@ class ExecutorStandIn(executor_service_pb2_grpc.ExecutorServiceServicer):
 
     def _forget(self) -> None:
         self.jobs: dict[str, job_pb2.Job] = {}
-        self.log = defaultdict(list)
-        self.incarnation = uuid4().hex
+        self._begin_log()
 
-    def _log(self, task_id: str, **event: Any) -> None:
-        log = self.log[task_id]
-        log.append(pb.WatchJobResponse(cursor=f"{self.incarnation}-{len(log) + 1}", **event))
+    def _begin_log(self) -> None:
+        self.log: dict[str, list[pb.WatchJobResponse]] = defaultdict(list)
+        self.incarnation = uuid4().hex
+        self._sequence = 0
+        self._move_on()
+
+    def _move_on(self) -> str:
+        """A new place at the end of the log."""
+        self._sequence += 1
+        self._end = f"{self.incarnation}.{int(time.time() * 1000)}-{self._sequence}"
+        return self._end
+
+    def _log(self, task_id: str, cursor: str | None = None, **event: Any) -> None:
+        self.log[task_id].append(pb.WatchJobResponse(cursor=cursor or self._move_on(), **event))
         self._changed.notify_all()
 
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def told_of(log: list[pb.WatchJobResponse], request: pb.WatchJobRequest) -> int:
+    """How many of a job's events lie up to the cursor."""
+    return max(
+        (count for count, event in enumerate(log, 1) if event.cursor and placed(event) <= placed(request)), default=0
+    )
+
+
+def placed(message: Any) -> tuple[int, ...]:
+    """The place in the log that a cursor names."""
+    return tuple(map(int, message.cursor.partition(".")[2].split("-")))
 
 
 def _new_job(job_id: str, owner_id: str, model: str) -> job_pb2.Job:

@@ -161,6 +161,7 @@ _GENERATION = {
     "WatchTask": Row(
         PERSON, lambda owner: generation.WatchTaskRequest(task_id=owner.task["id"]), "read", "task_not_found"
     ),
+    "WatchTasks": Row(PERSON, lambda owner: generation.WatchTasksRequest(), "read"),
     "ListModels": Row(VISITOR, lambda owner: generation.ListModelsRequest(), "read"),
     "SuggestPrompts": Row(PERSON, lambda owner: generation.SuggestPromptsRequest(text="a"), "read"),
 }

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)imagegen/generation/v1/error_reason.proto\x12\x16imagegen.generation.v1*\xbe\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_REASON_TASK_NOT_FOUND\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_TASK_FINISHED\x10\x02\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_MODEL_UNKNOWN\x10\x04\x12\"\n\x1e\x45RROR_REASON_MODEL_UNAVAILABLE\x10\x05\x12\'\n#ERROR_REASON_PARAMETER_OUT_OF_RANGE\x10\x06\x12 \n\x1c\x45RROR_REASON_USER_QUEUE_FULL\x10\x07\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)imagegen/generation/v1/error_reason.proto\x12\x16imagegen.generation.v1*\xe1\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_REASON_TASK_NOT_FOUND\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_TASK_FINISHED\x10\x02\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_MODEL_UNKNOWN\x10\x04\x12\"\n\x1e\x45RROR_REASON_MODEL_UNAVAILABLE\x10\x05\x12\'\n#ERROR_REASON_PARAMETER_OUT_OF_RANGE\x10\x06\x12 \n\x1c\x45RROR_REASON_USER_QUEUE_FULL\x10\x07\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\x08\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imagegen.generation.v1.erro
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=70
-  _globals['_ERRORREASON']._serialized_end=388
+  _globals['_ERRORREASON']._serialized_end=423
 # @@protoc_insertion_point(module_scope)

@@ -63,6 +63,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "STORAGE_FULL", "domain": "generation.imagegen"}
     """
+    ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 9
+    """The caller has as many streams of all their tasks open as one may; ending one makes room.
+
+        {"reason": "TOO_MANY_STREAMS", "domain": "generation.imagegen"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists generation's own reasons (`google.rpc.ErrorInfo.domain` is `generation.imagegen`)."""
@@ -107,5 +112,10 @@ ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 8
 """The owner's pictures take as much storage as one person may have; deleting some makes room.
 
     {"reason": "STORAGE_FULL", "domain": "generation.imagegen"}
+"""
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 9
+"""The caller has as many streams of all their tasks open as one may; ending one makes room.
+
+    {"reason": "TOO_MANY_STREAMS", "domain": "generation.imagegen"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

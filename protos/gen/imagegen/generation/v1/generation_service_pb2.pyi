@@ -427,6 +427,103 @@ class Reset(_message.Message):
 Global___Reset: _TypeAlias = Reset  # noqa: Y015
 
 @_typing.final
+class WatchTasksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The last cursor received; empty to begin with every unfinished task."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTasksRequest: _TypeAlias = WatchTasksRequest  # noqa: Y015
+
+@_typing.final
+class WatchTasksResponse(_message.Message):
+    """WatchTasksResponse is one event of one of the caller's tasks, or of the stream itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to resume: everything up to there has been told, of every task. Empty as long as the cursor
+    before is still the right one.
+    """
+    task_id: _builtins.str
+    """Empty in `reset` and `caught_up`."""
+    @_builtins.property
+    def snapshot(self) -> _task_pb2.Task:
+        """The task as it is now."""
+
+    @_builtins.property
+    def status(self) -> _task_pb2.Task:
+        """The task after a change of state, or made meanwhile."""
+
+    @_builtins.property
+    def progress(self) -> _task_pb2.Progress: ...
+    @_builtins.property
+    def preview(self) -> Global___Preview: ...
+    @_builtins.property
+    def reset(self) -> Global___Reset:
+        """Something may have been missed; snapshots of every unfinished task follow."""
+
+    @_builtins.property
+    def caught_up(self) -> Global___CaughtUp:
+        """Every unfinished task has been told: whatever else the client holds for one has ended."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        snapshot: _task_pb2.Task | None = ...,
+        status: _task_pb2.Task | None = ...,
+        progress: _task_pb2.Progress | None = ...,
+        preview: Global___Preview | None = ...,
+        reset: Global___Reset | None = ...,
+        caught_up: Global___CaughtUp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "event", b"event", "preview", b"preview", "progress", b"progress", "reset", b"reset", "snapshot", b"snapshot", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "cursor", b"cursor", "event", b"event", "preview", b"preview", "progress", b"progress", "reset", b"reset", "snapshot", b"snapshot", "status", b"status", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["snapshot", "status", "progress", "preview", "reset", "caught_up"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchTasksResponse: _TypeAlias = WatchTasksResponse  # noqa: Y015
+
+@_typing.final
+class CaughtUp(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaughtUp: _TypeAlias = CaughtUp  # noqa: Y015
+
+@_typing.final
 class ListModelsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -63,6 +63,11 @@ class GenerationServiceStub:
                 request_serializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTaskRequest.SerializeToString,
                 response_deserializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTaskResponse.FromString,
                 _registered_method=True)
+        self.WatchTasks = channel.unary_stream(
+                '/imagegen.generation.v1.GenerationService/WatchTasks',
+                request_serializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTasksRequest.SerializeToString,
+                response_deserializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTasksResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/imagegen.generation.v1.GenerationService/ListModels',
                 request_serializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.SerializeToString,
@@ -152,6 +157,26 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchTasks(self, request, context):
+        """WatchTasks follows all of the caller's tasks, also those that are made meanwhile, wherever. Without
+        a cursor every unfinished task comes first, as `snapshot`, then `caught_up`. With a cursor come what
+        has ended and what the unfinished tasks did since, then the same; a cursor that can no longer be
+        resumed from gets `reset` instead of what was missed, and so does a caller who reads too slowly, at
+        any time. The stream ends when its caller leaves.
+
+        The events of one task are in order, and none is left out but previews. After a resume some of those
+        just before may come again: whoever applies each as it comes ends with what is true.
+
+        Errors:
+
+        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the cursor was not made by this service.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_STREAMS`: the caller has as many such streams as one may.
+        * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """ListModels returns every model on offer, the unavailable ones with the reason.
         """
@@ -194,6 +219,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.WatchTask,
                     request_deserializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTaskRequest.FromString,
                     response_serializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTaskResponse.SerializeToString,
+            ),
+            'WatchTasks': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTasks,
+                    request_deserializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTasksRequest.FromString,
+                    response_serializer=imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTasksResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -345,6 +375,33 @@ class GenerationService:
             '/imagegen.generation.v1.GenerationService/WatchTask',
             imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTaskRequest.SerializeToString,
             imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/imagegen.generation.v1.GenerationService/WatchTasks',
+            imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTasksRequest.SerializeToString,
+            imagegen_dot_generation_dot_v1_dot_generation__service__pb2.WatchTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

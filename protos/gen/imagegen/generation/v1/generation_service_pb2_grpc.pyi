@@ -87,6 +87,22 @@ class GenerationServiceStub:
     * `NOT_FOUND` `TASK_NOT_FOUND`: no such task, or it belongs to somebody else.
     * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
     """
+    WatchTasks: _grpc.UnaryStreamMultiCallable[_generation_service_pb2.WatchTasksRequest, _generation_service_pb2.WatchTasksResponse]
+    """WatchTasks follows all of the caller's tasks, also those that are made meanwhile, wherever. Without
+    a cursor every unfinished task comes first, as `snapshot`, then `caught_up`. With a cursor come what
+    has ended and what the unfinished tasks did since, then the same; a cursor that can no longer be
+    resumed from gets `reset` instead of what was missed, and so does a caller who reads too slowly, at
+    any time. The stream ends when its caller leaves.
+
+    The events of one task are in order, and none is left out but previews. After a resume some of those
+    just before may come again: whoever applies each as it comes ends with what is true.
+
+    Errors:
+
+    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the cursor was not made by this service.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_STREAMS`: the caller has as many such streams as one may.
+    * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListModelsRequest, _generation_service_pb2.ListModelsResponse]
     """ListModels returns every model on offer, the unavailable ones with the reason."""
     SuggestPrompts: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.SuggestPromptsRequest, _generation_service_pb2.SuggestPromptsResponse]
@@ -151,6 +167,22 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     Errors:
 
     * `NOT_FOUND` `TASK_NOT_FOUND`: no such task, or it belongs to somebody else.
+    * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
+    """
+    WatchTasks: _aio.UnaryStreamMultiCallable[_generation_service_pb2.WatchTasksRequest, _generation_service_pb2.WatchTasksResponse]  # type: ignore[assignment]
+    """WatchTasks follows all of the caller's tasks, also those that are made meanwhile, wherever. Without
+    a cursor every unfinished task comes first, as `snapshot`, then `caught_up`. With a cursor come what
+    has ended and what the unfinished tasks did since, then the same; a cursor that can no longer be
+    resumed from gets `reset` instead of what was missed, and so does a caller who reads too slowly, at
+    any time. The stream ends when its caller leaves.
+
+    The events of one task are in order, and none is left out but previews. After a resume some of those
+    just before may come again: whoever applies each as it comes ends with what is true.
+
+    Errors:
+
+    * `INVALID_ARGUMENT` `INVALID_CURSOR`: the cursor was not made by this service.
+    * `RESOURCE_EXHAUSTED` `TOO_MANY_STREAMS`: the caller has as many such streams as one may.
     * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListModelsRequest, _generation_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -244,6 +276,28 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
 
         * `NOT_FOUND` `TASK_NOT_FOUND`: no such task, or it belongs to somebody else.
+        * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchTasks(
+        self,
+        request: _generation_service_pb2.WatchTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_generation_service_pb2.WatchTasksResponse], _abc.AsyncIterator[_generation_service_pb2.WatchTasksResponse]]:
+        """WatchTasks follows all of the caller's tasks, also those that are made meanwhile, wherever. Without
+        a cursor every unfinished task comes first, as `snapshot`, then `caught_up`. With a cursor come what
+        has ended and what the unfinished tasks did since, then the same; a cursor that can no longer be
+        resumed from gets `reset` instead of what was missed, and so does a caller who reads too slowly, at
+        any time. The stream ends when its caller leaves.
+
+        The events of one task are in order, and none is left out but previews. After a resume some of those
+        just before may come again: whoever applies each as it comes ends with what is true.
+
+        Errors:
+
+        * `INVALID_ARGUMENT` `INVALID_CURSOR`: the cursor was not made by this service.
+        * `RESOURCE_EXHAUSTED` `TOO_MANY_STREAMS`: the caller has as many such streams as one may.
         * `UNAUTHENTICATED` `TOKEN_EXPIRED`: the token ended while the stream was open.
         """
 
