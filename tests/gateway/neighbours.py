@@ -99,13 +99,14 @@ class Neighbour:
 class Script:
     """A watch that a test writes while it goes; `None` ends it."""
 
-    def __init__(self) -> None:
-        self._events: queue.Queue[generation_service_pb2.WatchTaskResponse | None] = queue.Queue()
+    def __init__(self, event: Callable[..., Any] = generation_service_pb2.WatchTaskResponse) -> None:
+        self._event = event
+        self._events: queue.Queue[Any] = queue.Queue()
         self.began = threading.Event()
         self.ended = threading.Event()
 
     def say(self, **fields: Any) -> None:
-        self._events.put(generation_service_pb2.WatchTaskResponse(**fields))
+        self._events.put(self._event(**fields))
 
     def end(self) -> None:
         self._events.put(None)

@@ -44,7 +44,7 @@ def configuration(folder: Path, people: dict[str, Account]) -> Path:
     path.write_text(f"""\
 continue-on-failure = true
 suppress-health-check = ["all"]
-max-stream-events = 3
+max-stream-events = 1
 request-timeout = 20
 
 [cache]

@@ -100,6 +100,7 @@ ROWS: Mapping[str, Row] = {
         "generate",
     ),
     "GET /api/v1/generation/history": Row(PERSON, lambda owner: Request("/api/v1/generation/history"), "read"),
+    "GET /api/v1/generation/events": Row(PERSON, lambda owner: Request("/api/v1/generation/events"), "read"),
     "GET /api/v1/generation/suggestions": Row(
         PERSON, lambda owner: Request("/api/v1/generation/suggestions?q=a"), "read"
     ),
