@@ -10,7 +10,8 @@ import httpx
 
 from api.client import Client
 from api.connection import Connection
-from api.resources import Recipe, Tokens
+from api.events import CaughtUp, Changed, Event
+from api.resources import Recipe, Task, Tokens
 
 PASSWORD = "correct horse battery"
 SMALL = {"model": "sd15", "width": 64, "height": 64, "steps": 4}
@@ -62,3 +63,22 @@ def a_key() -> str:
 def expired(tokens: Tokens) -> Tokens:
     """The gateway refuses its access token."""
     return Tokens("expired", tokens.refresh_token)
+
+
+async def events_of(client: Client, task_id: str) -> AsyncIterator[Event]:
+    """Everything that is told until the task has ended, the end included."""
+    async for event in client.events():
+        is_over = isinstance(event, Changed) and event.task.id == task_id and event.task.has_ended
+        yield event
+        if isinstance(event, CaughtUp) and (task := await client.task(task_id)).has_ended:
+            yield Changed(task)
+            is_over = True
+        if is_over:
+            return
+
+
+async def ended(client: Client, task: Task) -> Task:
+    """The task, once it has ended."""
+    last = [event async for event in events_of(client, task.id)][-1]
+    assert isinstance(last, Changed)
+    return last.task

@@ -20,7 +20,7 @@ from state.preferences import Preferences
 from state.session import Session
 from state.sign_ins import SignIns
 from state.storage_use import StorageUsed
-from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, expired, somebody, tab
+from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, ended, expired, somebody, tab
 from tests.tcp_proxy import TcpProxy
 from texts import WORDS
 from views.account.password import faults
@@ -286,8 +286,7 @@ def test_everything_can_be_taken_along_as_a_file(installation):
 
         async with somebody(installation.url) as client:
             task = await client.generate(a_recipe(), a_key())
-            async for _ in client.follow(task.id):
-                pass
+            await ended(client, task)
             used = StorageUsed(client)
             await used.load()
             assert used.known.pictures == 1

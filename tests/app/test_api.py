@@ -11,7 +11,7 @@ from api.client import Client
 from api.connection import Connection
 from api.events import Changed, Lost, Previewed, Progressed
 from api.problems import Problem, Unreachable
-from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, expired, somebody, tab
+from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, events_of, expired, somebody, tab
 from tests.tcp_proxy import TcpProxy
 
 
@@ -123,7 +123,7 @@ def test_a_task_is_followed_to_its_picture(installation):
         async with somebody(installation.url) as client:
             task = await client.generate(a_recipe(steps=8, width=256, height=256), a_key())
             assert not task.has_ended
-            events = [event async for event in client.follow(task.id)]
+            events = [event async for event in events_of(client, task.id)]
             last = events[-1]
             assert isinstance(last, Changed)
             assert last.task.status == "completed"
@@ -165,12 +165,12 @@ def test_asking_again_with_the_same_key_makes_no_second_task(installation):
     run(story)
 
 
-def test_a_canceled_task_ends_its_stream(installation):
+def test_the_end_of_a_canceled_task_is_told(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
             task = await client.generate(a_recipe(steps=50, width=512, height=512), a_key())
             await client.cancel(task.id)
-            last = [event async for event in client.follow(task.id)][-1]
+            last = [event async for event in events_of(client, task.id)][-1]
             assert isinstance(last, Changed)
             assert last.task.status == "canceled"
 
@@ -184,7 +184,7 @@ def test_a_stream_survives_a_lost_network_and_an_expired_token(installation):
             async with somebody(f"http://{network.address}", memory) as client:
                 task = await client.generate(a_recipe(steps=40, width=256, height=256), a_key())
                 seen = []
-                async for event in client.follow(task.id):
+                async for event in events_of(client, task.id):
                     seen.append(event)
                     if len(seen) == 2:
                         await client.connection.keep(expired(client.connection.tokens))

@@ -8,7 +8,7 @@ from api.client import Client
 from api.resources import Picture
 from state.deleting import Deleting
 from state.gallery import Gallery
-from tests.app.clients import a_key, a_recipe, somebody
+from tests.app.clients import a_key, a_recipe, ended, somebody
 from tests.tcp_proxy import TcpProxy
 
 NEVER = 3600.0
@@ -24,8 +24,7 @@ async def a_gallery(url: str, *, count: int = 2, seconds: float = NEVER) -> Asyn
     """Somebody's, with as many pictures."""
     async with somebody(url) as client:
         task = await client.generate(a_recipe(count=count), a_key())
-        async for _ in client.follow(task.id):
-            pass
+        await ended(client, task)
         gallery = Gallery(client)
         await gallery.load()
         yield gallery, Deleting(client, gallery, seconds)

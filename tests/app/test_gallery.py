@@ -10,7 +10,7 @@ from api.client import Client
 from api.connection import Connection
 from api.resources import Task, Tokens
 from state.gallery import Gallery
-from tests.app.clients import Memory, a_key, a_recipe, somebody
+from tests.app.clients import Memory, a_key, a_recipe, ended, somebody
 
 MANY = 2000
 
@@ -19,8 +19,7 @@ async def painted(client: Client, *prompts: str) -> list[Task]:
     """Completed tasks, one picture each."""
     tasks = [await client.generate(a_recipe(prompt), a_key()) for prompt in prompts]
     for task in tasks:
-        async for _ in client.follow(task.id):
-            pass
+        await ended(client, task)
     return [await client.task(task.id) for task in tasks]
 
 

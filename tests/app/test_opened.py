@@ -12,7 +12,7 @@ from api.resources import Picture
 from state.opened import OpenedPicture
 from state.preferences import Preferences
 from state.session import Session
-from tests.app.clients import PASSWORD, a_key, a_recipe, somebody
+from tests.app.clients import PASSWORD, a_key, a_recipe, ended, somebody
 from tests.tcp_proxy import TcpProxy
 
 
@@ -46,8 +46,7 @@ async def a_session(url: str) -> AsyncIterator[tuple[Session, Picture, Drawer]]:
     """Somebody's, with one picture."""
     async with somebody(url) as client:
         task = await client.generate(a_recipe("a lighthouse"), a_key())
-        async for _ in client.follow(task.id):
-            pass
+        await ended(client, task)
         drawer = Drawer()
         session = Session(client, Preferences(drawer), drawer.save)
         await session.begin()

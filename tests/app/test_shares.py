@@ -15,7 +15,7 @@ from api.resources import Picture
 from state.favorites import Favorites
 from state.gallery import Gallery
 from state.shares import DAY, Sharing
-from tests.app.clients import a_key, a_recipe, somebody
+from tests.app.clients import a_key, a_recipe, ended, somebody
 from tests.tcp_proxy import TcpProxy
 
 NOBODY = "01981f5e-7c1a-7d2b-9a63-3f0c8e5b4d21"
@@ -27,8 +27,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
 
 async def a_picture(client: Client, prompt: str = "a lighthouse") -> Picture:
     task = await client.generate(a_recipe(prompt), a_key())
-    async for _ in client.follow(task.id):
-        pass
+    await ended(client, task)
     (result,) = (await client.task(task.id)).results
     return await client.pictures.get(result.id)
 

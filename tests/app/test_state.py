@@ -9,7 +9,7 @@ from state.catalogue import Catalogue
 from state.draft import Draft, Suggestions
 from state.gallery import Gallery
 from state.tasks import Tasks
-from tests.app.clients import a_key, a_recipe, somebody
+from tests.app.clients import Memory, a_key, a_recipe, ended, somebody, tab
 from tests.tcp_proxy import TcpProxy
 
 
@@ -85,6 +85,66 @@ def test_what_is_unfinished_is_taken_up_by_the_next_visit_and_ends_in_the_galler
             assert [followed.task.id for followed in tasks.followed] == [task.id]
             await completed.wait()
             assert [picture.task_id for picture in gallery.pictures] == [task.id]
+            tasks.stop()
+
+    run(story)
+
+
+def test_what_is_asked_for_in_another_tab_appears_and_ends_in_the_gallery_here(installation):
+    async def story() -> None:
+        memory = Memory()
+        async with somebody(installation.url, memory) as here, tab(installation.url, memory) as there:
+            completed: asyncio.Queue[str] = asyncio.Queue()
+            tasks = Tasks(here, lambda done: completed.put_nowait(done.id))
+            await tasks.load()
+            assert tasks.followed == []
+            task = await there.generate(a_recipe(steps=100, width=512, height=512), a_key())
+            assert await completed.get() == task.id
+            assert [(each.task.id, each.task.status) for each in tasks.followed] == [(task.id, "completed")]
+            tasks.stop()
+
+    run(story)
+
+
+def test_what_ends_while_the_network_is_away_is_told_when_it_is_back(installation):
+    async def story() -> None:
+        memory = Memory()
+        with TcpProxy(installation.url.removeprefix("http://")) as network:
+            async with (
+                somebody(f"http://{network.address}", memory) as here,
+                tab(installation.url, memory) as there,
+            ):
+                completed: asyncio.Queue[str] = asyncio.Queue()
+                tasks = Tasks(here, lambda done: completed.put_nowait(done.id))
+                await tasks.load()
+                first = await here.generate(a_recipe(steps=20), a_key())
+                tasks.add(first)
+                network.drop()
+                second = await there.generate(a_recipe(), a_key())
+                for task in (first, second):
+                    await ended(there, task)
+                assert completed.empty()
+                network.pass_on()
+                assert {await completed.get(), await completed.get()} == {first.id, second.id}
+                assert [(each.task.status, each.is_lost) for each in tasks.followed] == [("completed", False)]
+                tasks.stop()
+
+    run(story)
+
+
+def test_what_has_been_dismissed_does_not_come_back(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            completed = asyncio.Event()
+            tasks = Tasks(client, lambda _: completed.set())
+            await tasks.load()
+            tasks.add(await client.generate(a_recipe(), a_key()))
+            await completed.wait()
+            (followed,) = tasks.followed
+            tasks.dismiss(followed)
+            await tasks.load()
+            assert tasks.followed == []
+            tasks.stop()
 
     run(story)
 
@@ -93,8 +153,7 @@ def test_a_link_reaches_a_picture_that_is_on_no_page_yet(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
             task = await client.generate(a_recipe(), a_key())
-            async for _ in client.follow(task.id):
-                pass
+            await ended(client, task)
             (result,) = (await client.task(task.id)).results
             gallery = Gallery(client)
             await gallery.reach(result.id)

@@ -72,9 +72,9 @@ class Client:
     async def cancel(self, task_id: str) -> Task:
         return decode(Task, await self.connection.call("POST", f"{GENERATION}/tasks/{task_id}/cancel"))
 
-    def follow(self, task_id: str) -> AsyncIterator[Event]:
-        """What happens to a task until it has ended, over lost connections and restarts."""
-        return follow(self.connection, f"{GENERATION}/tasks/{task_id}/events")
+    def events(self) -> AsyncIterator[Event]:
+        """What happens to all of the person's tasks, over lost connections and restarts."""
+        return follow(self.connection, f"{GENERATION}/events")
 
     async def history(self, *statuses: str, cursor: str | None = None, limit: int = PAGE_SIZE) -> History:
         """The person's tasks in these states, newest first; of every state if none is named."""

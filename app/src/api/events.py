@@ -1,4 +1,4 @@
-"""A task's events, followed to its end: a lost connection is taken up again after the last event that came."""
+"""What happens to a person's tasks, for ever: a lost connection is taken up again after the last event that came."""
 
 import asyncio
 import base64
@@ -28,6 +28,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Progressed:
+    task_id: str
     progress: Progress
 
 
@@ -35,7 +36,18 @@ class Progressed:
 class Previewed:
     """The picture so far."""
 
+    task_id: str
     image: bytes
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Something may not have been told; every unfinished task is told anew, then `CaughtUp`."""
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """Every unfinished task has been told."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +55,14 @@ class Lost:
     """The connection broke or could not be made; the next event tells that it is back."""
 
 
-Event = Changed | Progressed | Previewed | Lost
+Event = Changed | Progressed | Previewed | Missed | CaughtUp | Lost
 
 
 async def follow(connection: Connection, path: str) -> AsyncIterator[Event]:
-    """Yields events until the task has ended.
+    """Yields events for ever; of one task, in order.
 
     Raises:
-        Problem: the gateway refuses for good: no such task, or the session has ended.
+        Problem: the gateway refuses for good: the session has ended.
         UnknownAnswer: as for `Connection.call`.
     """
     last = ""
@@ -59,15 +71,15 @@ async def follow(connection: Connection, path: str) -> AsyncIterator[Event]:
         try:
             async with connection.stream(path, {"Last-Event-ID": last} if last else {}) as source:
                 if source is None:
-                    return
+                    raise UnknownAnswer("a stream without an end was said to have ended")
+                if not last:
+                    yield Missed()
                 async for sent in source.aiter_sse():
                     failures = 0
                     last = "" if sent.event == "reset" else sent.id or last
                     event = _event(sent)
                     if event is not None:
                         yield event
-                    if isinstance(event, Changed) and event.task.has_ended:
-                        return
         except (Problem, Unreachable) as error:
             if isinstance(error, Problem) and not error.is_passing:
                 raise
@@ -77,16 +89,20 @@ async def follow(connection: Connection, path: str) -> AsyncIterator[Event]:
 
 
 def _event(sent: httpx_sse.ServerSentEvent) -> Event | None:
-    """None for one that tells nothing by itself (`reset`), or that this client does not know."""
+    """None for one that this client does not know."""
     try:
         data = json.loads(sent.data)
         match sent.event:
             case "snapshot" | "status":
                 return Changed(decode(Task, data))
             case "progress":
-                return Progressed(decode(Progress, data))
+                return Progressed(data["task_id"], decode(Progress, data))
             case "preview":
-                return Previewed(_image(data))
+                return Previewed(data["task_id"], _image(data))
+            case "caught_up":
+                return CaughtUp()
+            case "reset":
+                return Missed()
     except (ValueError, KeyError) as error:
         raise UnknownAnswer(str(error)) from error
     return None

@@ -76,7 +76,7 @@ def TaskCard(
         done = task.progress.step / max(task.progress.steps, 1)
         texts.append(ft.ProgressBar(value=done, border_radius=4, bar_height=6, semantics_label=task.prompt))
     if followed.complaint is not None:
-        texts.append(trouble(followed.complaint, say, lambda: tasks.follow(followed)))
+        texts.append(trouble(followed.complaint, say, followed.look))
     buttons: list[ft.Control] = []
     if task.has_ended:
         buttons.append(icon_button(ft.Icons.REPLAY, say.use_again, lambda: session.draft.use(task.recipe)))
