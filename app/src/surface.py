@@ -8,12 +8,9 @@ from views.shell import Views
 
 
 class Surface:
-    """`assets` is where the client's own files are."""
-
-    def __init__(self, page: ft.Page, session: Session, assets: str) -> None:
+    def __init__(self, page: ft.Page, session: Session) -> None:
         self._page = page
         self._session = session
-        self._assets = assets
         self._announced: list[str] = []
 
     def show(self) -> None:
@@ -22,7 +19,7 @@ class Surface:
         session.whereabouts.follow(page.route or "/")
         self._measure()
         page.theme, page.dark_theme = theme(), theme(is_dark=True)
-        page.fonts = fonts(self._assets)
+        page.fonts = fonts(session.assets)
         page.theme_mode = ft.ThemeMode(session.preferences.light)
         self._lit = session.preferences.subscribe(self._light_up)  # Flet itself holds a listener weakly
         page.on_resize = self._measure

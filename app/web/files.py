@@ -73,6 +73,7 @@ mimetypes.add_type("text/javascript", ".mjs")
 mimetypes.add_type("application/wasm", ".wasm")
 mimetypes.add_type("font/woff2", ".woff2")
 mimetypes.add_type("font/otf", ".otf")
+mimetypes.add_type("image/webp", ".webp")
 
 
 @dataclass(frozen=True)

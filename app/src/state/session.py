@@ -55,12 +55,18 @@ class Whereabouts(ft.Observable):
 
 
 class Session:
-    """`export_page` is where a browser saves an export by itself; empty: the client does it."""
+    """Attributes:
+    export_page: where a browser saves an export by itself; empty: the client does it.
+    assets: where the client's own files are; empty: in the package.
+    """
 
-    def __init__(self, client: Client, preferences: Preferences, save_file: SaveFile, export_page: str = "") -> None:
+    def __init__(
+        self, client: Client, preferences: Preferences, save_file: SaveFile, export_page: str = "", assets: str = ""
+    ) -> None:
         self.client = client
         self.save_file = save_file
         self.export_page = export_page
+        self.assets = assets
         self.preferences = preferences
         self.whereabouts = Whereabouts()
         self.account = Account(client)

@@ -8,6 +8,12 @@ EN = Words(
     promise_own="Runs on this server's own GPUs",
     promise_seen="You see your place in the queue, each step, and the picture as it sharpens",
     promise_kept="What you have made stays yours, until you delete it",
+    welcome_pictures=(
+        "a lighthouse at dusk, sailing boats",
+        "balloons over hills full of flowers, dawn",
+        "a cabin by a lake on a starry night",
+    ),
+    welcome_painted="Painted by the built-in sketch engine, without a neural network.",
     username="Username",
     username_or_email="Username or e-mail",
     email="E-mail",

@@ -15,6 +15,9 @@ class Words:
     promise_own: str
     promise_seen: str
     promise_kept: str
+    welcome_pictures: tuple[str, str, str]
+    """What they show; in English, the words that they were painted from."""
+    welcome_painted: str
     username: str
     username_or_email: str
     email: str

@@ -14,6 +14,9 @@ from views.look import ACCENT, GAP, READABLE, ROOM, chinese_name, field, heading
 from views.secret import Secret
 from views.troubles import trouble
 
+PICTURES = ("lighthouse", "balloons", "cabin")
+"""Names of files in assets/welcome, in the order of their words; tests/app/test_welcome.py knows their seeds."""
+
 
 @ft.component
 def Welcome(session: Session, account: Account, preferences: Preferences, *, is_wide: bool) -> ft.Control:
@@ -24,58 +27,84 @@ def Welcome(session: Session, account: Account, preferences: Preferences, *, is_
         icon=ft.Icons.TRANSLATE,
         on_click=partial(preferences.speak, "en" if preferences.language == "zh" else "zh"),
     )
+    about = [slogan(say, is_wide=is_wide), pictures(session.assets, say), promises(say)]
     if is_wide:
-        content: ft.Control = ft.Row(
-            [ft.Container(introduction(say, is_wide=True), expand=True), ft.Container(door, width=READABLE)],
-            spacing=96,
+        introduction = ft.Column([mark(64), name(44), *about], spacing=ROOM, tight=True)
+        row = ft.Row(
+            [ft.Container(introduction, expand=True), ft.Container(door, width=READABLE)],
+            spacing=80,
             vertical_alignment=ft.CrossAxisAlignment.CENTER,
         )
-        content = ft.Container(content, width=1080, padding=48)
+        top: list[ft.Control] = []
+        content = ft.Container(row, width=1120, padding=48)
     else:
-        content = ft.Column([introduction(say, is_wide=False), door], spacing=ROOM)
-        content = ft.Container(content, padding=ROOM)
+        top = [mark(40), ft.Container(name(26), expand=True)]
+        content = ft.Container(ft.Column([*about, door], spacing=GAP), padding=ft.Padding(ROOM, 0, ROOM, GAP))
     page = ft.Column(
         [ft.Container(content, alignment=ft.Alignment.CENTER)],
         scroll=ft.ScrollMode.AUTO,
         expand=True,
-        alignment=ft.MainAxisAlignment.CENTER,
+        alignment=ft.MainAxisAlignment.CENTER if is_wide else ft.MainAxisAlignment.START,
         horizontal_alignment=ft.CrossAxisAlignment.CENTER,
     )
-    return ft.SafeArea(
-        ft.Column(
-            [ft.Container(ft.Row([other], alignment=ft.MainAxisAlignment.END), padding=8), page], spacing=0, expand=True
-        ),
-        expand=True,
-    )
+    above = ft.Row([*top, other], spacing=12, alignment=ft.MainAxisAlignment.END)
+    padding = 8 if is_wide else ft.Padding(ROOM, 8, 8, 8)
+    return ft.SafeArea(ft.Column([ft.Container(above, padding=padding), page], spacing=0, expand=True), expand=True)
 
 
-def introduction(say: Words, *, is_wide: bool) -> ft.Control:
-    mark = ft.Container(
-        ft.Icon(ft.Icons.LANDSCAPE_ROUNDED, color=ft.Colors.WHITE, size=34),
-        width=64,
-        height=64,
-        border_radius=18,
+def mark(size: int) -> ft.Control:
+    return ft.Container(
+        ft.Icon(ft.Icons.LANDSCAPE_ROUNDED, color=ft.Colors.WHITE, size=size * 0.53),
+        width=size,
+        height=size,
+        border_radius=size * 0.28,
         bgcolor=ACCENT,
         alignment=ft.Alignment.CENTER,
     )
-    lines: list[ft.Control] = [
-        mark,
-        ft.Semantics(
-            content=ft.Text("ImageGen", size=44 if is_wide else 32, weight=ft.FontWeight.W_700),
-            header=True,
-        ),
-        ft.Text(say.slogan, size=20 if is_wide else 17, color=ft.Colors.ON_SURFACE_VARIANT),
+
+
+def name(size: int) -> ft.Control:
+    return ft.Semantics(content=ft.Text("ImageGen", size=size, weight=ft.FontWeight.W_700), header=True)
+
+
+def slogan(say: Words, *, is_wide: bool) -> ft.Control:
+    return ft.Text(say.slogan, size=20 if is_wide else 16, color=ft.Colors.ON_SURFACE_VARIANT)
+
+
+def pictures(assets: str, say: Words) -> ft.Control:
+    """Three, with the words that they were painted from, and by whom."""
+    shown = [
+        picture(f"{assets}welcome/{file}.webp", words)
+        for file, words in zip(PICTURES, say.welcome_pictures, strict=True)
     ]
-    promises = (
+    row = ft.Row(shown, spacing=10, vertical_alignment=ft.CrossAxisAlignment.START)
+    return ft.Column([row, small(say.welcome_painted)], spacing=8, tight=True)
+
+
+def picture(url: str, words: str) -> ft.Control:
+    image = ft.Image(url, semantics_label=words, fit=ft.BoxFit.COVER, aspect_ratio=1, error_content=ft.Container())
+    frame = ft.Container(
+        image, border_radius=14, clip_behavior=ft.ClipBehavior.ANTI_ALIAS, bgcolor=ft.Colors.SURFACE_CONTAINER_HIGH
+    )
+    caption = ft.Semantics(content=small(words), exclude_semantics=True)  # the picture has said it
+    return ft.Column([frame, caption], spacing=6, tight=True, expand=True)
+
+
+def small(text: str) -> ft.Text:
+    return ft.Text(text, theme_style=ft.TextThemeStyle.BODY_SMALL, color=ft.Colors.ON_SURFACE_VARIANT)
+
+
+def promises(say: Words) -> ft.Control:
+    told = (
         (ft.Icons.MEMORY_ROUNDED, say.promise_own),
         (ft.Icons.TIMELAPSE_ROUNDED, say.promise_seen),
         (ft.Icons.LOCK_OUTLINE_ROUNDED, say.promise_kept),
     )
-    lines += [
+    rows: list[ft.Control] = [
         ft.Row([ft.Icon(icon, size=20, color=ft.Colors.PRIMARY), ft.Container(quiet(text), expand=True)], spacing=12)
-        for icon, text in promises
+        for icon, text in told
     ]
-    return ft.Column(lines, spacing=GAP, tight=True)
+    return ft.Column(rows, spacing=8, tight=True)
 
 
 @ft.component
