@@ -32,7 +32,7 @@ OPERATORS_PLACES: tuple[Place, ...] = (*PLACES, "operate")
 @dataclass(eq=False)
 class Whereabouts(ft.Observable):
     """Attributes:
-    place: which of them.
+    place: which of them; `operate` is shown to operators.
     opened: id of the result that is shown in full, or the part of the account; empty: none.
     is_wide: there is room for a rail beside the view.
     shows_details: of a picture that is shown in full.
@@ -105,7 +105,13 @@ class Session:
 
     async def leave(self) -> None:
         """The page is not there any more: closed, reloaded, or its connection is lost."""
+        self.operations.rest()
         await self.deleting.finish()
+
+    def come_back(self) -> None:
+        """Its connection is there again."""
+        if self.whereabouts.place == "operate":
+            self.operations.watch()
 
     def close(self) -> None:
         """The browser has gone for good."""

@@ -229,18 +229,25 @@ class Words:
     share_revoke: str
     close_sheet: str
 
-    # What goes wrong
+    # The machines, for operators
     operate: str
+    operators_advice: str
+    workers: str
     worker_called: str
+    worker_states: Mapping[str, str]
     loaded: str
     nothing_loaded: str
     jobs_held: str
     reported: str
     vram: str
+    vram_name: str
+    quarantine_ends: str
     drain: str
     resume: str
     drain_question: str
     drain_about: str
+    no_workers: str
+    no_workers_advice: str
     queues: str
     queues_empty: str
     jobs_waiting: str
@@ -251,9 +258,8 @@ class Words:
     on_workers: str
     on_no_worker: str
     lacking: str
-    no_workers: str
-    no_workers_advice: str
-    worker_states: Mapping[str, str]
+
+    # What goes wrong
     retry: str
     offline: str
     not_understood: str

@@ -1,143 +1,202 @@
 """The machines and what waits for them, for operators."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 import flet as ft
 
 from api.operations import Queue, Worker
 from api.resources import Model
+from state.catalogue import Catalogue
 from state.operations import Operations
 from state.session import Session
-from texts.spans import since, span
+from texts.spans import since, span, until
 from texts.words import Words
+from views.keyed import keyed
 from views.look import GAP, ROOM, card, heading, label, quiet
 from views.named import Action, icon_button
 from views.troubles import blank, trouble, waiting
 
 GIB = 2**30
-COLORS = {
-    "idle": ft.Colors.PRIMARY,
-    "busy": ft.Colors.PRIMARY,
-    "unwell": ft.Colors.ERROR,
-    "away": ft.Colors.ERROR,
-    "quarantined": ft.Colors.ERROR,
+
+LOOKS: dict[str, tuple[ft.IconData, ft.Colors]] = {
+    "idle": (ft.Icons.CHECK_CIRCLE_OUTLINE, ft.Colors.PRIMARY),
+    "busy": (ft.Icons.BRUSH_OUTLINED, ft.Colors.PRIMARY),
+    "draining": (ft.Icons.HOURGLASS_TOP, ft.Colors.ON_SURFACE_VARIANT),
+    "drained": (ft.Icons.PAUSE_CIRCLE_OUTLINE, ft.Colors.ON_SURFACE_VARIANT),
+    "quarantined": (ft.Icons.BLOCK, ft.Colors.ERROR),
+    "unwell": (ft.Icons.ERROR_OUTLINE, ft.Colors.ERROR),
+    "away": (ft.Icons.CLOUD_OFF, ft.Colors.ERROR),
 }
-"""Of states that are not as any other."""
+"""Of a worker, by its state."""
+
+UNKNOWN = (ft.Icons.HELP_OUTLINE, ft.Colors.ON_SURFACE_VARIANT)
+
+RESUMABLE = ("draining", "drained", "quarantined")
+
+PAGE = 760
+"""Pixels."""
 
 
 @ft.component
 def OperateView(session: Session, say: Words) -> ft.Control:
     operations, _ = ft.use_state(session.operations)
     catalogue, _ = ft.use_state(session.catalogue)
-    asked, set_asked = ft.use_state("")
     ft.use_effect(operations.watch, [], operations.rest)
-
-    async def drain() -> None:
-        set_asked("")
-        await operations.drain(asked)
-
-    ft.use_dialog(question(say, drain, lambda: set_asked("")) if asked else None)
+    if operations.is_forbidden:
+        return blank(ft.Icons.LOCK_OUTLINE, say.errors["caller_not_allowed"], say.operators_advice)
     head = ft.Row(
         [ft.Container(heading(say.operate), expand=True), icon_button(ft.Icons.REFRESH, say.refresh, operations.load)]
     )
     lines: list[ft.Control] = [head]
     if operations.complaint is not None:
         lines.append(trouble(operations.complaint, say, operations.load))
-    if operations.workers is None or operations.queues is None:
-        if operations.complaint is None:
-            lines.append(waiting(say))
-        return page(lines)
-    now = session.client.connection.now()
-    if not operations.workers:
+    elif operations.looked_at is None:
+        lines.append(waiting(say))
+    if operations.looked_at is not None:
+        lines += told(operations, catalogue, operations.looked_at, say)
+    column = ft.Column(lines, spacing=GAP, horizontal_alignment=ft.CrossAxisAlignment.STRETCH)
+    return ft.Column(
+        [ft.Container(ft.Container(column, padding=ROOM, width=PAGE), alignment=ft.Alignment.TOP_CENTER)],
+        scroll=ft.ScrollMode.AUTO,
+        expand=True,
+    )
+
+
+def told(operations: Operations, catalogue: Catalogue, now: datetime, say: Words) -> list[ft.Control]:
+    lines: list[ft.Control] = [label(say.workers)]
+    if operations.refusal is not None:
+        lines.append(trouble(operations.refusal, say))
+    workers = operations.workers or []
+    lines += [keyed(worker.engine_id, WorkerCard, operations, worker, catalogue, now, say) for worker in workers]
+    if not workers:
         lines.append(card(blank(ft.Icons.MEMORY_OUTLINED, say.no_workers, say.no_workers_advice)))
-    lines += [worker_card(worker, operations, now, say, set_asked) for worker in operations.workers]
-    busy = [queue for queue in operations.queues if queue.waiting_jobs or queue.running_jobs]
     lines += [
         label(say.queues),
-        card(ft.Column([queue_row(queue, say) for queue in busy] or [quiet(say.queues_empty)])),
+        card(rows([queue_row(queue, catalogue, say) for queue in unfinished(operations)], say.queues_empty)),
     ]
-    models: list[ft.Control] = [model_row(model, operations, say) for model in catalogue.models]
-    lines += [label(say.models_here), card(ft.Column(models or [quiet(say.no_models)], spacing=12))]
-    return page(lines)
+    lines += [
+        label(say.models_here),
+        card(rows([model_row(model, operations, say) for model in catalogue.models], say.no_models)),
+    ]
+    return lines
 
 
-def page(lines: list[ft.Control]) -> ft.Control:
-    column = ft.Column(lines, spacing=GAP, horizontal_alignment=ft.CrossAxisAlignment.STRETCH)
-    padded = ft.Container(column, padding=ROOM, width=920)
+def rows(controls: Sequence[ft.Control], otherwise: str) -> ft.Control:
     return ft.Column(
-        [padded], scroll=ft.ScrollMode.AUTO, expand=True, horizontal_alignment=ft.CrossAxisAlignment.CENTER
+        list(controls) or [quiet(otherwise)],
+        spacing=GAP,
+        tight=True,
+        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
     )
 
 
-def worker_card(
-    worker: Worker, operations: Operations, now: datetime, say: Words, ask: Callable[[str], None]
-) -> ft.Control:
+def unfinished(operations: Operations) -> list[Queue]:
+    return [queue for queue in operations.queues or () if queue.waiting_jobs or queue.running_jobs]
+
+
+def called(name: str, catalogue: Catalogue, say: Words) -> str:
+    """A model, as people know it."""
+    model = catalogue.named(name)
+    return model.display_names.said_in(say.language_code) if model is not None else name
+
+
+@ft.component
+def WorkerCard(operations: Operations, worker: Worker, catalogue: Catalogue, now: datetime, say: Words) -> ft.Control:
+    is_asking, set_is_asking = ft.use_state(False)
+
+    async def drain() -> None:
+        set_is_asking(False)
+        await operations.drain(worker.engine_id)
+
+    async def resume() -> None:
+        await operations.resume(worker.engine_id)
+
     name = say.worker_called.format(id=worker.engine_id[:8])
-    state = ft.Text(
-        say.worker_states.get(worker.state, worker.state),
-        color=COLORS.get(worker.state, ft.Colors.ON_SURFACE_VARIANT),
-        weight=ft.FontWeight.W_600,
+    ft.use_dialog(question(name, say, drain, lambda: set_is_asking(False)) if is_asking else None)
+    is_busy = bool(operations.ordered)
+    if worker.state in RESUMABLE:
+        button: ft.Control = ft.FilledTonalButton(
+            say.resume, icon=ft.Icons.PLAY_ARROW, on_click=resume, disabled=is_busy, key="resume"
+        )
+    else:
+        button = ft.OutlinedButton(
+            say.drain, icon=ft.Icons.PAUSE, on_click=lambda: set_is_asking(True), disabled=is_busy, key="drain"
+        )
+    title = ft.Text(name, theme_style=ft.TextThemeStyle.TITLE_MEDIUM)
+    head = ft.Row(
+        [ft.Column([title, standing(worker, say)], spacing=4, tight=True), button],
+        spacing=GAP,
+        wrap=True,
+        alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
     )
-    loaded = say.loaded.format(model=worker.loaded_model) if worker.loaded_model else say.nothing_loaded
-    facts = [
-        loaded,
+    return card(ft.Column([head, *facts(worker, catalogue, now, say)], spacing=8, tight=True), padding=20)
+
+
+def standing(worker: Worker, say: Words) -> ft.Control:
+    icon, color = LOOKS.get(worker.state, UNKNOWN)
+    state = ft.Text(say.worker_states.get(worker.state, worker.state), color=color, weight=ft.FontWeight.W_600)
+    return ft.Row([ft.Icon(icon, size=18, color=color), state], spacing=6, tight=True)
+
+
+def facts(worker: Worker, catalogue: Catalogue, now: datetime, say: Words) -> list[ft.Control]:
+    lines: list[ft.Control] = []
+    if worker.problem:
+        lines.append(ft.Text(worker.problem, color=ft.Colors.ERROR))
+    if worker.quarantined_until is not None and worker.state == "quarantined":
+        lines.append(quiet(say.quarantine_ends.format(when=until(worker.quarantined_until, now, say))))
+    loaded = say.nothing_loaded
+    if worker.loaded_model:
+        loaded = say.loaded.format(model=called(worker.loaded_model, catalogue, say))
+    jobs, seen = (
         say.jobs_held.format(n=len(worker.job_ids)),
         say.reported.format(when=since(worker.reported_at, now, say)),
-    ]
-    texts: list[ft.Control] = [
-        ft.Row([ft.Text(name, theme_style=ft.TextThemeStyle.TITLE_MEDIUM), state], wrap=True, spacing=12),
-        quiet(" · ".join(facts)),
-        quiet(f"{worker.device} · {worker.engine_version}"),
-    ]
-    if worker.problem:
-        texts.append(ft.Text(worker.problem, color=ft.Colors.ERROR))
-    if worker.vram_total:
-        used = 1 - worker.vram_free / worker.vram_total
-        told = say.vram.format(used=f"{used * worker.vram_total / GIB:.1f}", total=f"{worker.vram_total / GIB:.1f}")
-        texts += [quiet(told), ft.ProgressBar(value=used, border_radius=4, semantics_label=told)]
-    is_told = operations.ordered == worker.engine_id
-    takes_jobs = worker.state in ("idle", "busy", "unwell", "away")
-    button: ft.Control = (
-        ft.OutlinedButton(say.drain, icon=ft.Icons.PAUSE, on_click=partial(ask, worker.engine_id), disabled=is_told)
-        if takes_jobs
-        else ft.FilledButton(
-            say.resume,
-            icon=ft.Icons.PLAY_ARROW,
-            on_click=partial(operations.resume, worker.engine_id),
-            disabled=is_told,
-        )
     )
-    row = ft.Row([ft.Column(texts, spacing=6, expand=True), button], vertical_alignment=ft.CrossAxisAlignment.START)
-    return card(row, key=worker.engine_id)
+    lines += [
+        quiet(f"{loaded} · {jobs} · {seen}"),
+        quiet(" · ".join(part for part in (worker.device, worker.engine_version) if part)),
+    ]
+    if worker.vram_total:
+        used = worker.vram_total - worker.vram_free
+        said = say.vram.format(used=f"{used / GIB:.1f}", total=f"{worker.vram_total / GIB:.1f}")
+        share = min(max(used / worker.vram_total, 0), 1)
+        lines += [
+            ft.ProgressBar(value=share, bar_height=6, border_radius=3, semantics_label=say.vram_name),
+            quiet(said),
+        ]
+    return lines
 
 
-def queue_row(queue: Queue, say: Words) -> ft.Control:
-    facts = [say.jobs_waiting.format(n=queue.waiting_jobs), say.jobs_running.format(n=queue.running_jobs)]
+def queue_row(queue: Queue, catalogue: Catalogue, say: Words) -> ft.Control:
+    numbers = [say.jobs_waiting.format(n=queue.waiting_jobs), say.jobs_running.format(n=queue.running_jobs)]
     if queue.waiting_jobs:
-        facts.append(say.backlog.format(span=span(queue.backlog_seconds, say)))
+        numbers.append(say.backlog.format(span=span(queue.backlog_seconds, say)))
     if queue.oldest_wait_seconds is not None:
-        facts.append(say.oldest.format(span=span(queue.oldest_wait_seconds, say)))
-    return ft.Column([ft.Text(queue.model), quiet(" · ".join(facts))], spacing=2, tight=True, key=queue.model)
+        numbers.append(say.oldest.format(span=span(queue.oldest_wait_seconds, say)))
+    lines: list[ft.Control] = [ft.Text(called(queue.model, catalogue, say)), quiet(" · ".join(numbers))]
+    return ft.Column(lines, spacing=2, tight=True, key=queue.model)
 
 
 def model_row(model: Model, operations: Operations, say: Words) -> ft.Control:
-    having = operations.having(model.name)
-    lines: list[ft.Control] = [
-        ft.Text(model.display_names.said_in(say.language_code)),
-        quiet(say.on_workers.format(n=having) if having else say.on_no_worker),
-    ]
-    lacking = operations.lacking(model.name)
+    having, lacking = operations.having(model.name), operations.lacking(model.name)
+    known = say.on_workers.format(n=having, all=len(operations.workers or ())) if having else say.on_no_worker
+    notes = [known] if model.is_active else [say.model_switched_off, known]
+    icon, color = (ft.Icons.CHECK, ft.Colors.PRIMARY) if having else (ft.Icons.REMOVE, ft.Colors.ON_SURFACE_VARIANT)
+    lines: list[ft.Control] = [ft.Text(model.display_names.said_in(say.language_code)), quiet(" · ".join(notes))]
     if lacking:
-        lines += [quiet(say.lacking), *(ft.Text(file, size=12, selectable=True) for file in lacking)]
-    return ft.Column(lines, spacing=2, tight=True, key=model.name)
+        lines += [quiet(say.lacking), *(ft.Text(file, size=13, selectable=True) for file in lacking)]
+    return ft.Row(
+        [ft.Icon(icon, size=20, color=color), ft.Column(lines, spacing=2, tight=True, expand=True)],
+        spacing=12,
+        vertical_alignment=ft.CrossAxisAlignment.START,
+        key=model.name,
+    )
 
 
-def question(say: Words, drain: Action, keep: Action) -> ft.AlertDialog:
+def question(name: str, say: Words, drain: Action, keep: Action) -> ft.AlertDialog:
     return ft.AlertDialog(
         modal=True,
         title=say.drain_question,
-        content=ft.Text(say.drain_about),
-        actions=[ft.TextButton(say.close_sheet, on_click=keep), ft.FilledButton(say.drain, on_click=drain)],
+        content=ft.Text(say.drain_about.format(worker=name)),
+        actions=[ft.TextButton(say.cancel, on_click=keep), ft.FilledButton(say.drain, on_click=drain)],
     )

@@ -60,14 +60,14 @@ def home(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.V
     place = whereabouts.place
     placed = ft.SafeArea(place_of(session, whereabouts, say, go), expand=True)
     content = with_undo(placed, session.deleting, say)
-    chosen = places.index(place) if place in places else 0
+    chosen = places.index(place) if place in places else None
     if not whereabouts.is_wide:
         bar = ft.NavigationBar(
             [
                 ft.NavigationBarDestination(icon=ICONS[each][0], selected_icon=ICONS[each][1], label=titles[each])
                 for each in places
             ],
-            selected_index=chosen,
+            selected_index=chosen or 0,
             on_change=change,
         )
         return ft.View(route="/", padding=0, controls=[content], navigation_bar=bar)

@@ -1,19 +1,25 @@
 """An operator looks after the machines; nobody else finds the way there."""
 
+import pytest
+
 from tests.accounts import an_operator
-from tests.app.stories.browser import DESKTOP, PHONE, screen
-from tests.app.stories.people import register
+from tests.app.stories.browser import PHONE, screen
+from tests.app.stories.people import PLACES, register
 from texts import WORDS
 
 
-def test_an_operator_drains_a_worker_and_lets_it_go_on(installation, browser):
-    say = WORDS["en"]
-    with screen(browser, installation.url, viewport=DESKTOP, locale="en-US") as shown:
+@pytest.mark.parametrize("place", PLACES)
+def test_an_operator_drains_a_worker_and_lets_it_go_on(installation, browser, place):
+    say = place.say
+    with screen(browser, installation.url, **place.browser) as shown:
         shown.keep(an_operator(installation).tokens)
         shown.open()
-        shown.press(say.operate)
+        shown.press(say.operate, place.tab)
         shown.press(say.drain)
-        shown.reads(say.drain_about)
+        shown.press(say.cancel)
+        shown.sees_no(say.cancel)
+        shown.press(say.drain)
+        shown.reads(say.drain_question)
         shown.press(say.drain)
         shown.press(say.resume)
         shown.sees(say.drain)
@@ -26,3 +32,5 @@ def test_nobody_else_is_led_there_and_who_goes_is_told_why_not(installation, bro
         shown.sees_no(say.operate, "tab")
         shown.page.evaluate("location.hash = '/operate'")
         shown.reads(say.errors["caller_not_allowed"])
+        shown.press(say.gallery, "tab")
+        shown.reads(say.gallery_empty)
