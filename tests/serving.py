@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from grpc_health.v1.health import HealthServicer
 
 from services.runtime.server import Server
 
@@ -53,3 +54,11 @@ def stand_in(register: Callable[[grpc.Server], None]) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(0).wait(5)
+
+
+def health() -> HealthServicer:
+    """Of a stand-in: each watcher keeps a thread.
+
+    As grpcio-health-checking makes it, `set` sends to watchers while it holds the lock which a watcher's end waits for.
+    """
+    return HealthServicer(experimental_non_blocking=False)

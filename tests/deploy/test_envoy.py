@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import grpc
 import httpx
 import pytest
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -28,6 +28,7 @@ from gateway.problems import CODES, title_of
 from tests.certificates import put_certificates
 from tests.deploy.rendered import PROJECT, pods
 from tests.deploy.waiting import wait_until
+from tests.serving import health
 
 NAMES = ("public", "auth", "generation", "results", "executor", "gateway", "app")
 ORIGIN = "https://app.example.org"
@@ -134,7 +135,7 @@ def public(tmp_path_factory, services):
     """The address of an Envoy before a gateway, the client's web process and one gRPC server for the three services."""
     with reserved_ports(NAMES) as ports:
         server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[services])
-        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        health_pb2_grpc.add_HealthServicer_to_server(health(), server)
         for name in ("auth", "generation", "results"):
             assert server.add_insecure_port(f"{LOOPBACK}:{ports[name]}")
         server.start()
@@ -440,7 +441,7 @@ def test_health_is_asked_of_each_service_alone(tmp_path):
     """One service away leaves the others reachable."""
     with reserved_ports(NAMES) as ports:
         server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Services()])
-        servicer = health.HealthServicer()
+        servicer = health()
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         assert server.add_insecure_port(f"{LOOPBACK}:{ports['auth']}")
         server.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from imagegen.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 from imagegen.executor.v1 import operator_service_pb2, operator_service_pb2_grpc
@@ -24,7 +24,7 @@ from imagegen.results.v1 import (
 )
 
 from services.runtime.errors import pack
-from tests.serving import stand_in
+from tests.serving import health, stand_in
 
 
 class Refusal(Exception):
@@ -73,7 +73,7 @@ class Neighbour:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[Asked] = []
-        self.health = health.HealthServicer()
+        self.health = health()
 
     def reset(self) -> None:
         self.answers.clear()
