@@ -68,10 +68,10 @@ def hire(database_url, redis_url, results, sketch):
 def traces(database, owner) -> list[str]:
     """The tables with a row that has the id anywhere."""
     with database.transaction() as tx:
-        names = tx.execute(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars().all()
+        listed = tx.execute(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"))
         return [
             name
-            for name in names
+            for name in listed.scalars().all()
             if tx.execute(
                 sa.text(f"SELECT EXISTS (SELECT FROM {name} t WHERE t::text LIKE :id)"), {"id": f"%{owner}%"}
             ).scalar_one()
@@ -106,7 +106,7 @@ def test_nothing_of_an_erased_owner_is_left_and_others_keep_all(executor, regist
     tables = [(table, key) for table, key in (("jobs", "owner_id"), ("lanes", "owner_id"), ("owners", "id"))]
     of_other = [rows(executor.database, table, f"{key} = '{other}'") for table, key in tables]
     clocks = rows(executor.database, "clocks")
-    assert traces(executor.database, owner) == ["jobs", "owners", "lanes"]
+    assert traces(executor.database, owner) == ["jobs", "lanes", "owners"]
 
     assert eraser.erase(owner)
 
