@@ -17,7 +17,8 @@ from imagegen.results.v1 import results_service_pb2_grpc, share_service_pb2_grpc
 
 from gateway.origins import client_address
 from services.runtime.channels import Metadata, aio_channel
-from services.runtime.requests import request_id, traceparent
+from services.runtime.requests import request_id
+from services.runtime.tracing import traceparent
 
 DEADLINE_SECONDS = 5.0
 """Of a unary call."""

@@ -3,9 +3,11 @@ resort for errors that nobody foresaw.
 """
 
 import time
+from http import HTTPStatus
 
 import structlog
 from fastapi import Request
+from opentelemetry.trace import Span, SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,14 +16,15 @@ from gateway.problems import problem
 from services.runtime import http
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
-from services.runtime.requests import REQUEST_ID, begin, request_id, traceparent
+from services.runtime.requests import REQUEST_ID, request_id, working_for
+from services.runtime.tracing import failed, traceparent, unrecorded
 
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
 
 PROBES = frozenset({"/healthz", "/readyz"})
-"""Asked every second by Envoy and Kubernetes; they are counted and not logged."""
+"""Asked every second by Envoy and Kubernetes; they are counted, not logged, and in no trace that is recorded."""
 
 HEADERS = {
     # The page's scripts, styles, pictures and calls all come from here; previews are data: URLs.
@@ -52,7 +55,13 @@ class RequestMiddleware:
             return
         asked = Headers(scope=scope)
         sent = asked.get("x-request-id", "")
-        begin(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()), asked.get("traceparent", ""))
+        request = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
+        parent = unrecorded() if scope["path"] in PROBES else asked.get("traceparent", "")
+        with working_for(request, parent, "request", SpanKind.SERVER) as span:
+            await self._answer(scope, receive, send, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
+        asked = Headers(scope=scope)
         by_https = asked.get("x-forwarded-proto") == "https"
         began = time.monotonic()
         received = 0
@@ -86,11 +95,20 @@ class RequestMiddleware:
             if not status:
                 await problem(Request(scope), "internal")(scope, receive, send_with_headers)
         finally:
-            self._observe(scope, status, time.monotonic() - began)
+            self._observe(scope, status, time.monotonic() - began, span)
 
-    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+    def _observe(self, scope: Scope, status: int, seconds: float, span: Span) -> None:
         route = getattr(scope.get("route"), "path_format", http.UNKNOWN_ROUTE)
         method = http.count(scope["method"], route, status, seconds)
+        _tell(span, method, route, status)
         if route not in PROBES:
             # The template, not the path's query: links carry their signatures there.
             log.info("request", method=method, route=route, status=status, seconds=round(seconds, 4))
+
+
+def _tell(span: Span, method: str, route: str, status: int) -> None:
+    """By the template: a path may hold the token of a share link."""
+    span.update_name(f"{method} {route}")
+    span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        failed(span, str(status))

@@ -19,7 +19,8 @@ from deploy.local.replicas import replica_names
 from deploy.local.supervisor import Process
 
 _SYSTEM = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-# Beside these settings, a service gets what the caller set under its context's prefix, and no other's secrets.
+# Beside these settings, a service gets what the caller set under its context's prefix and under OpenTelemetry's, and no
+# other's secrets.
 _NEEDS = {
     "auth": "AUTH_DATABASE_URL AUTH_ENCRYPTION_KEYS",
     "generation": "GENERATION_DATABASE_URL AUTH_ADDRESS EXECUTOR_ADDRESS RESULTS_ADDRESS",
@@ -185,7 +186,7 @@ def _service(
 ) -> Process:
     environment = {
         **_python(at),
-        **at.given_for(prefixes or (f"{identity.upper()}_",)),
+        **at.given_for((*(prefixes or (f"{identity.upper()}_",)), "OTEL_")),
         **{setting: at.settings[setting] for setting in _NEEDS[identity].split()},
         **(own or {}),
         **at.tls,

@@ -18,7 +18,7 @@ from services.executor.messages import job_to_proto
 from services.executor.metrics import LEASES_EXPIRED
 from services.executor.scheduling.ledger import Ledger
 from services.runtime.database import Database
-from services.runtime.requests import continuing
+from services.runtime.requests import working_for
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class Expiry:
             except NotClaimable:
                 return None
             self._ledger.save(tx, before, job, now)
-        with continuing(job.origin, job.traceparent):
+        with working_for(job.origin, job.traceparent, "job taken back"):
             log.warning("job taken back", job_id=str(job.id), state=job.state, attempts=job.attempts)
         self._publisher.status(job_to_proto(job), job.lease_epoch)
         if not job.is_finished:

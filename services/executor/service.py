@@ -25,7 +25,8 @@ from services.executor.scheduling.estimates import Estimates
 from services.executor.scheduling.ledger import Ledger
 from services.executor.settings import Pools
 from services.runtime.database import Database
-from services.runtime.requests import request_id, traceparent
+from services.runtime.requests import request_id
+from services.runtime.tracing import traceparent
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from services.generation.service import Tasks
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
-from services.runtime.requests import continuing
+from services.runtime.requests import working_for
 
 log = structlog.get_logger()
 
@@ -108,7 +108,7 @@ class Reconciler:
             task = self._take_from_outbox()
             if task is None:
                 return
-            with continuing(task.origin, task.traceparent):
+            with working_for(task.origin, task.traceparent, "submit"):
                 self._submit(task)
 
     def follow(self) -> None:
@@ -132,7 +132,7 @@ class Reconciler:
         """Tell the executor again what is to stop. Raises ExecutorSilent."""
         for page in self._pages(partial(store.list_canceling, now=self._clock(), pause=CANCEL_RETRY)):
             for task in page:
-                with continuing(task.origin, task.traceparent):
+                with working_for(task.origin, task.traceparent, "cancel"):
                     self._cancel(task)
 
     def _submit(self, task: Task) -> None:
@@ -208,7 +208,7 @@ class Reconciler:
     def _lose_job(self, task: Task) -> None:
         """Back into the outbox, unless somebody else has learnt more since the task was read."""
         if self._change(task, lambda current: current.lose_job() if current == task else current) == task.lose_job():
-            with continuing(task.origin, task.traceparent):
+            with working_for(task.origin, task.traceparent, "job lost"):
                 log.warning("the executor lost a job", task_id=str(task.id))
         self._outbox.set()
 

@@ -26,7 +26,7 @@ from services.generation.domain import (
 )
 from services.generation.executor import Executor, ExecutorSilent
 from services.generation.storage import Storage
-from services.runtime import requests
+from services.runtime import requests, tracing
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable, TokenRevoked
 from services.runtime.ids import uuid7
@@ -95,7 +95,7 @@ class Tasks:
                 spec,
                 self._clock(),
                 origin=requests.request_id(),
-                traceparent=requests.traceparent(),
+                traceparent=tracing.traceparent(),
             )
             store.insert_task(tx, task, (request_id, digest) if request_id else None)
         self._outbox.set()

@@ -1,4 +1,5 @@
-"""What every call passes through, in one interceptor: request id, caller, access, validation, errors, log, metrics.
+"""What every call passes through, in one interceptor: request id, trace, caller, access, validation, errors, log,
+metrics.
 
 Handlers may be plain functions (unary calls that use the database: they run on the thread pool) or coroutines
 and async generators (on the event loop). Both raise domain exceptions and never touch the context.
@@ -23,6 +24,7 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 from imagegen.runtime.v1 import access_pb2
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 
 from services.runtime.errors import (
@@ -39,8 +41,9 @@ from services.runtime.errors import (
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
 from services.runtime.protos import from_enum
-from services.runtime.requests import REQUEST_ID, begin
+from services.runtime.requests import REQUEST_ID, working_for
 from services.runtime.tokens import Caller, Person, Service, TokenVerifier
+from services.runtime.tracing import answered, call_attributes
 
 log = structlog.get_logger()
 
@@ -212,30 +215,35 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Await the answer; count it, log it, and turn what it raises into a status."""
         metadata = dict(context.invocation_metadata())
         sent = str(metadata.get("x-request-id", ""))
-        begin(sent if REQUEST_ID.fullmatch(sent) else str(uuid7()), str(metadata.get("traceparent", "")))
-        began = time.monotonic()
-        code = grpc.StatusCode.OK
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
-            if not self._stopping:
-                raise
-            code = grpc.StatusCode.UNAVAILABLE
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
-            await _abort(context, self._status(DependencyUnavailable("this replica")))
-        except Exception as error:  # noqa: BLE001 - the one place where any error becomes a status
-            status = self._status(error)
-            code = next(known for known in grpc.StatusCode if known.value[0] == status.code)
-            await _abort(context, status)
-        finally:
-            seconds = time.monotonic() - began
-            name = f"{method.containing_service.name}/{method.name}"
-            REQUESTS.labels(name, code.name).inc()
-            SECONDS.labels(name).observe(seconds)
-            log.info("call", method=name, code=code.name, seconds=round(seconds, 4))
+        request = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
+        service = method.containing_service
+        attributes = call_attributes(service.full_name, method.name)
+        parent, name = str(metadata.get("traceparent", "")), f"{service.full_name}/{method.name}"
+        with working_for(request, parent, name, SpanKind.SERVER, attributes) as span:
+            began = time.monotonic()
+            code = grpc.StatusCode.OK
+            try:
+                return await answer
+            except asyncio.CancelledError:
+                code = grpc.StatusCode.CANCELLED
+                if not self._stopping:
+                    raise
+                code = grpc.StatusCode.UNAVAILABLE
+                task = asyncio.current_task()
+                assert task is not None
+                task.uncancel()
+                await _abort(context, self._status(DependencyUnavailable("this replica")))
+            except Exception as error:  # noqa: BLE001 - the one place where any error becomes a status
+                status = self._status(error)
+                code = next(known for known in grpc.StatusCode if known.value[0] == status.code)
+                await _abort(context, status)
+            finally:
+                seconds = time.monotonic() - began
+                known = f"{service.name}/{method.name}"
+                REQUESTS.labels(known, code.name).inc()
+                SECONDS.labels(known).observe(seconds)
+                answered(span, code)
+                log.info("call", method=known, code=code.name, seconds=round(seconds, 4))
 
     def _status(self, error: Exception) -> status_pb2.Status:
         status = self._errors.status(error) or RUNTIME_ERRORS.status(error)

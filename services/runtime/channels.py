@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 import grpc
 
-from services.runtime.requests import request_id, traceparent
+from services.runtime.client_spans import LoopInterceptor, ThreadInterceptor
+from services.runtime.requests import request_id
 from services.runtime.settings import TlsSettings
 from services.runtime.tokens import ServiceIdentity
+from services.runtime.tracing import is_recording, traceparent, unrecorded
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -39,17 +41,20 @@ def channel(address: str) -> grpc.Channel:
     target, options = _target(address)
     credentials = _credentials()
     if credentials is None:
-        return grpc.insecure_channel(target, options=options)
-    return grpc.secure_channel(target, credentials, options=options)
+        opened = grpc.insecure_channel(target, options=options)
+    else:
+        opened = grpc.secure_channel(target, credentials, options=options)
+    return grpc.intercept_channel(opened, ThreadInterceptor()) if is_recording() else opened
 
 
 def aio_channel(address: str) -> grpc.aio.Channel:
     """As `channel`, for the event loop."""
     target, options = _target(address)
     credentials = _credentials()
+    spans = [LoopInterceptor()] if is_recording() else []
     if credentials is None:
-        return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, credentials, options=options)
+        return grpc.aio.insecure_channel(target, options=options, interceptors=spans)
+    return grpc.aio.secure_channel(target, credentials, options=options, interceptors=spans)
 
 
 def _target(address: str) -> tuple[str, Sequence[tuple[str, int | str]]]:
@@ -74,7 +79,10 @@ class Peer:
         self._callee = callee
 
     def metadata(self) -> Metadata:
-        """This process's service token, and id and trace of the request that is being served, if any."""
+        """This process's service token, and id and trace of the request that is being served, if any.
+
+        What a process does of itself is in a trace that nobody records.
+        """
         token = ("authorization", f"Bearer {self._identity.token(self._callee)}")
-        carried = (("x-request-id", request_id()), ("traceparent", traceparent()))
-        return (token, *((name, value) for name, value in carried if value))
+        traced = (token, ("traceparent", traceparent() or unrecorded()))
+        return (*traced, ("x-request-id", request_id())) if request_id() else traced

@@ -9,7 +9,7 @@ PROCESS = Gauge("imagegen_process_info", "1: this process runs.", ["process"])
 
 
 def start_process(name: str) -> ProcessSettings:
-    """Logging and metrics, before anything else of a process."""
+    """Logging, metrics and traces, before anything else of a process."""
     settings = ProcessSettings()
     configure_logging(name, settings.log_format)
     # It is a second series for each counter, which no query of ours reads.
@@ -18,4 +18,8 @@ def start_process(name: str) -> ProcessSettings:
     if settings.metrics_listen:
         host, port = settings.metrics_listen.rsplit(":", 1)
         start_http_server(int(port), host)
+    if settings.otel_exporter_otlp_endpoint:
+        from services.runtime.exporting import export_spans  # noqa: PLC0415 - OpenTelemetry's SDK: 15 MB, 0.3 s
+
+        export_spans(name)
     return settings

@@ -45,10 +45,12 @@ class TlsSettings(BaseSettings):
 
 
 class ProcessSettings(TlsSettings):
-    """Environment of any process: where its metrics listen, how it logs, whom it believes."""
+    """Environment of any process: where its metrics and traces go, how it logs, whom it believes."""
 
     metrics_listen: str = ""
     """`host:port` of the Prometheus endpoint; empty: none."""
+    otel_exporter_otlp_endpoint: str = ""
+    """The URL of a collector of traces, as OpenTelemetry calls it (http://…:4318); empty: none."""
     log_format: Literal["console", "json"] = "json"
     drain_seconds: float = Field(0, ge=0)
     """From SIGTERM until callers have seen that this replica does not serve any more; 0: there is no other to go to."""

@@ -1,8 +1,9 @@
-"""What people write is in no line of a worker's log, whatever becomes of their jobs."""
+"""What people write is in no line of a worker's log and in no span, whatever becomes of their jobs."""
 
 import httpx
 import pytest
 from aiohttp import web
+from opentelemetry.trace import StatusCode
 
 from services.executor import store
 from services.executor.scheduling.ledger import Ledger
@@ -10,6 +11,7 @@ from tests.executor.builders import a_job, a_spec
 from tests.executor.replay import Replay
 from tests.executor.sketch_process import SketchProcess
 from tests.executor.worker_parts import now, worker_parts
+from tests.traces.recording import recording
 
 PROMPT = "the secret garden"
 
@@ -22,10 +24,16 @@ def paint(database, database_url, redis_url, results):
         job = a_job(spec=a_spec(prompt=PROMPT, width=64, height=64), created_at=now())
         with database.transaction() as tx:
             Ledger(None).add(tx, job)
-        with worker_parts(
-            database_url=database_url, redis_url=redis_url, results_address=results.address, comfyui_url=url
-        ) as worker:
+        with (
+            recording() as spans,
+            worker_parts(
+                database_url=database_url, redis_url=redis_url, results_address=results.address, comfyui_url=url
+            ) as worker,
+        ):
             worker.painter.paint(worker.claim())
+        [attempt] = [span for span in spans.get_finished_spans() if span.name == "attempt"]
+        assert attempt.status.status_code is StatusCode.ERROR
+        assert [span.name for span in spans.get_finished_spans() if PROMPT in span.to_json()] == []
         with database.transaction() as tx:
             assert store.get_job(tx, job.id).attempts == 1
 

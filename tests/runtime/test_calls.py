@@ -16,8 +16,9 @@ from imagegen.generation.v1 import generation_service_pb2_grpc, task_pb2
 
 from services.runtime.calls import client_address, person, person_or_none
 from services.runtime.errors import DependencyUnavailable, ErrorTable
-from services.runtime.requests import request_id, traceparent
+from services.runtime.requests import request_id
 from services.runtime.server import Server
+from services.runtime.tracing import traceparent
 from tests.grpc_errors import fields, reason, retry_seconds
 from tests.identities import as_person, as_service, verifier
 from tests.serving import running

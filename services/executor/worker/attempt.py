@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from services.executor import store
 from services.executor.bell import Bell
@@ -30,7 +31,8 @@ from services.executor.worker.verdicts import blame, is_engines_fault
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
-from services.runtime.requests import continuing
+from services.runtime.requests import working_for
+from services.runtime.tracing import Attributes, failed
 
 log = structlog.get_logger()
 
@@ -93,8 +95,13 @@ class Painter:
     def paint(self, job: Job) -> None:
         """Bring a job that was just claimed or adopted to its next state. Does not raise."""
         epoch = job.lease_epoch
+        attributes: Attributes = {
+            "imagegen.task.id": str(job.id),
+            "imagegen.model": job.model,
+            "imagegen.lease.epoch": epoch,
+        }
         with (
-            continuing(job.origin, job.traceparent),
+            working_for(job.origin, job.traceparent, "attempt", SpanKind.CONSUMER, attributes) as span,
             structlog.contextvars.bound_contextvars(job_id=str(job.id), epoch=epoch),
         ):
             try:
@@ -110,13 +117,18 @@ class Painter:
                     ended = self._attempt(hold, narration)
                 log.info("attempt ended", state=ended.state, attempts=ended.attempts)
                 attempt_ended(job, ended)
+                span.set_attribute("imagegen.job.state", ended.state)
+                if ended.attempts > job.attempts:
+                    failed(span, ended.failure.reason if ended.failure else "attempt_failed")
                 self._after(job, ended, narration)
             except LeaseLost:
                 log.warning("attempt lost its lease")
+                failed(span, "lease_lost")
                 LEASES_LOST.labels(job.model).inc()
                 self._runs.leave(job)
             except Exception as error:  # noqa: BLE001 - a slot outlives whatever one job does to it
                 log.error("attempt left to its lease", **describe(error))  # noqa: TRY400 - the text may hold the prompt
+                failed(span, type(error).__name__)
                 self._runs.leave(job)
 
     def discard(self, job: Job) -> None:
