@@ -9,7 +9,7 @@ import pytest
 
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import RunFailed, RunInterrupted, RunLost
-from services.executor.engine.events import Decoding, Loading, Preview, Progress, Sampling, Started
+from services.executor.engine.events import Decoding, Executing, Loading, Preview, Progress, Sampling, Started
 from tests.executor.replay import Replay, picture
 
 
@@ -59,17 +59,24 @@ def test_a_run_that_succeeded_brings_its_pictures_in_order(recording, pictures):
     assert len(outcome.of(Started)) == 1
 
 
-def test_a_cold_run_tells_of_loading_of_each_step_and_of_decoding():
+def test_a_cold_run_tells_of_each_node_of_loading_of_each_step_and_of_decoding():
     outcome = Outcome("05")
     assert outcome.events == [
         Started(),
+        Executing("4", "CheckpointLoaderSimple"),
         Loading("4"),
+        Executing("5", "EmptyLatentImage"),
+        Executing("7", "CLIPTextEncode"),
+        Executing("6", "CLIPTextEncode"),
+        Executing("3", "KSampler"),
         Sampling("3"),
         Progress(1, 4, "3"),
         Progress(2, 4, "3"),
         Progress(3, 4, "3"),
         Progress(4, 4, "3"),
+        Executing("8", "VAEDecode"),
         Decoding("8"),
+        Executing("9", "SaveImage"),
     ]
     assert outcome.pictures == [picture("sd_00001_.png")]
 
@@ -132,7 +139,8 @@ def test_a_run_ends_well_although_another_one_was_interrupted():
 
 
 def test_only_samplers_count_steps():
-    assert Outcome("12_interrupt_wrong_id", cancel=True).events == [Started()]  # its node 3 is no sampler and counts
+    outcome = Outcome("12_interrupt_wrong_id", cancel=True)  # its node 3 is no sampler and counts
+    assert [event for event in outcome.events if not isinstance(event, Executing)] == [Started()]
 
 
 def test_a_run_that_the_engine_forgot_when_it_was_killed_is_lost():

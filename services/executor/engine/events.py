@@ -9,6 +9,19 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Executing:
+    """A node begins, and the one before it has ended. Not told of one that the cache spares.
+
+    Attributes:
+        node: the node's id in the graph.
+        kind: its class, as the workflow names it.
+    """
+
+    node: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Loading:
     """A loader node executes: model files are on their way into memory. Not told of one that the cache spares.
 
@@ -69,4 +82,4 @@ class Preview:
     data: bytes
 
 
-RunEvent = Started | Loading | Sampling | Progress | Preview | Decoding
+RunEvent = Started | Executing | Loading | Sampling | Progress | Preview | Decoding

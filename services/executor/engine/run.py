@@ -147,6 +147,8 @@ class _Narrator:
 
     def tell(self, frame: frames.Frame) -> None:
         self.start()
+        if isinstance(frame, frames.Executing) and frame.node is not None:
+            self._on_event(events.Executing(frame.node, self._class_of(frame.node)))
         match frame:
             case frames.Executing(node=str(node)) if "Loader" in self._class_of(node):
                 self._on_event(events.Loading(node))

@@ -11,6 +11,7 @@ from services.executor.scheduling.estimates import Key
 from services.executor.scheduling.learning import Learning
 from services.executor.worker.metrics import BUSY, LOADS
 from services.executor.worker.registration import Registration
+from services.executor.worker.spans import NodeSpans
 from services.executor.worker.timeline import AttemptTimeline
 
 MOST_EVENTS = 5
@@ -47,6 +48,7 @@ class Narration:
         self._learning = learning
         self._publisher = publisher
         self._start = start
+        self._nodes = NodeSpans()
         self._told_at: dict[type[RunEvent], deque[float]] = defaultdict(lambda: deque(maxlen=MOST_EVENTS))
         self._began_at: float | None = None
         self._ended_at: float | None = None
@@ -56,6 +58,7 @@ class Narration:
 
     def __call__(self, event: RunEvent) -> None:
         self._timeline(event)
+        self._nodes(event)
         match event:
             case Started():
                 self._begin()
@@ -87,6 +90,7 @@ class Narration:
 
     def end(self) -> None:
         """The run is over, well or not. May be said again."""
+        self._nodes.end()
         if self._began_at is not None and self._ended_at is None:
             self._ended_at = time.monotonic()
             BUSY.end()
