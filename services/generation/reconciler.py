@@ -6,7 +6,6 @@ on another having worked: a crash between two lines leaves something that a late
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,6 +15,7 @@ from prometheus_client import Counter, Gauge
 from services.generation import store
 from services.generation.domain import Task, TaskId, TaskNotFound
 from services.generation.executor import Executor, ExecutorFailed, ExecutorSilent, SubmitRefused
+from services.generation.life import tell_if_ended
 from services.generation.service import Tasks
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
@@ -214,13 +214,16 @@ class Reconciler:
 
     def _change(self, task: Task, event: Callable[[Task], Task]) -> Task | None:
         """What happened to the task, as it now stands; what it then is, or None if it has been erased meanwhile."""
-        with suppress(TaskNotFound), self._database.transaction() as tx:
-            current = store.get_task(tx, task.owner_id, task.id, lock=True)
-            changed = event(current)
-            if changed != current:
-                store.save_task(tx, changed)
-            return changed
-        return None
+        try:
+            with self._database.transaction() as tx:
+                current = store.get_task(tx, task.owner_id, task.id, lock=True)
+                changed = event(current)
+                if changed != current:
+                    store.save_task(tx, changed)
+        except TaskNotFound:
+            return None
+        tell_if_ended(current, changed)
+        return changed
 
     def _pages(self, read: Callable[..., list[Task]]) -> Iterator[list[Task]]:
         after: TaskId | None = None

@@ -25,6 +25,7 @@ from services.generation.domain import (
     UserQueueFull,
 )
 from services.generation.executor import Executor, ExecutorSilent
+from services.generation.life import tell_if_ended
 from services.generation.storage import Storage
 from services.runtime import requests, tracing
 from services.runtime.database import Database
@@ -188,6 +189,7 @@ class Tasks:
             asked = task.request_cancel(self._clock())
             if asked != task:
                 store.save_task(tx, asked)
+        tell_if_ended(task, asked)
         if asked.is_finished:
             return asked
         try:
@@ -211,6 +213,8 @@ class Tasks:
             newer = [task.apply(told[task.id], now) for task in older]
             for task in newer:
                 store.save_task(tx, task)
+        for before, after in zip(older, newer, strict=True):
+            tell_if_ended(before, after)
         return {task.id: task for task in newer}
 
     def models(self) -> list[Model]:
