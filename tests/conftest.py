@@ -31,7 +31,13 @@ MEMORY_BYTES = 4 * 2**30
 
 QUEUES = {
     "people's installation": ("tests/app/", "tests/backup/", "tests/doors/", "tests/e2e/"),
-    "attackers' installation": ("tests/chaos/", "tests/deploy/test_tls.py", "tests/rolling/", "tests/security/"),
+    "attackers' installation": (
+        "tests/chaos/",
+        "tests/deploy/test_tls.py",
+        "tests/rolling/",
+        "tests/security/",
+        "tests/traces/",
+    ),
 }
 
 
