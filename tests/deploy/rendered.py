@@ -16,7 +16,7 @@ NAME = "app.kubernetes.io/name"
 
 @cache
 def kustomize(name):
-    """An overlay's YAML, rendered by kubectl itself: that of the dev extra, a wheel, or else the machine's own."""
+    """YAML of an overlay, or of another folder, rendered by kubectl: the dev extra's, a wheel, or the machine's own."""
     wheels = Path(sys.executable).with_name("kubectl")
     kubectl = wheels if wheels.exists() else shutil.which("kubectl")
     assert kubectl, "no kubectl: `make setup` installs one"
