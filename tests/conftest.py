@@ -20,7 +20,7 @@ from xdist.scheduler import LoadFileScheduling
 from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
 from services.runtime.migrate import migrate
-from tests.installation import UNLIMITED, Installation, running_installation
+from tests.installation import CLIENT_FILES, UNLIMITED, Installation, running_installation
 from tests.people import Person
 from tests.valkey_process import ValkeyProcess
 
@@ -45,12 +45,15 @@ QUEUES = {
 }
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Temporary folders are in memory where there is plenty: the files of a database are copied for most tests, which
     costs ten times as much on a disk's file system.
     """
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+    if CLIENT_FILES not in os.environ:  # the processes of this run inherit it
+        os.environ[CLIENT_FILES] = folder = tempfile.mkdtemp(prefix="imagegen-client-")
+        config.add_cleanup(lambda: shutil.rmtree(folder))
 
 
 @pytest.hookimpl(wrapper=True)

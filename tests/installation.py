@@ -1,5 +1,6 @@
 """Everything, as `make run` starts it, to be used and to be hurt."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -27,6 +28,11 @@ UNLIMITED = {
     "AUTH_ACCOUNT_FAILURES": "1000000",
 }
 """Everything is counted, and nobody is refused for asking often."""
+
+CLIENT_FILES = "CLIENT_FILES"
+"""The variable that may name a folder for what browsers load. All installations of a test run have it from there:
+each would take four seconds of a core to compress the same files.
+"""
 
 _PROJECT = Path(__file__).parents[1]
 _START_SECONDS = 120
@@ -111,6 +117,8 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
     Every part is embedded, whatever the caller's environment says, but for those that the settings replace.
     """
     models = shutil.copytree(MODELS, data / "models")
+    if folder := os.environ.get(CLIENT_FILES):
+        _lay_client_ready(Path(folder), data / "app")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name not in _SIZES},
         "PYTHONPATH": os.pathsep.join([str(_PROJECT), str(_PROJECT / "protos" / "gen")]),
@@ -128,6 +136,16 @@ def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
         finally:
             launcher.terminate()
             launcher.wait(60)
+
+
+def _lay_client_ready(shared: Path, folder: Path) -> None:
+    """As the client's web process leaves its folder. Whoever comes first makes it, and the others wait."""
+    from app.web.files import compress, lay_ready  # with all of Flet, which few tests need
+
+    with shared.joinpath("lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        compress(lay_ready(shared / "app"))
+    shutil.copytree(shared / "app", folder)
 
 
 def _await_ready(installation: Installation, launcher: subprocess.Popen[bytes]) -> None:
