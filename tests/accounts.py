@@ -26,7 +26,7 @@ CALL_SECONDS = 20.0
 class Account:
     """Registered and signed in; `http` sends the access token of `tokens`."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, role: str = "user") -> None:
         # Nobody has to close it: no connection outlives its request.
         self.http = httpx.Client(
             base_url=installation.url, timeout=20, limits=httpx.Limits(max_keepalive_connections=0)
@@ -38,6 +38,8 @@ class Account:
         body = {"username": self.name, "email": self.email, "password": self.password}
         self.id: str = self.http.post("/api/v1/auth/register", json=body).raise_for_status().json()["id"]
         self.tokens: dict[str, Any] = {}
+        if role != "user":
+            _give_role(installation, self.id, role)
         self.use(self.sign_in())
 
     @property
@@ -106,12 +108,13 @@ class Account:
             time.sleep(0.05)
 
 
-def an_operator(installation: Installation) -> Account:
-    """Somebody new with the role of an operator, signed in since."""
-    account = Account(installation)
+def _give_role(installation: Installation, user_id: str, role: str) -> None:
     engine = sa.create_engine(installation.database_url("auth"))
     with engine.begin() as tx:
-        tx.execute(sa.text("UPDATE users SET role = 'operator' WHERE id = :id"), {"id": account.id})
+        tx.execute(sa.text("UPDATE users SET role = :role WHERE id = :id"), {"id": user_id, "role": role})
     engine.dispose()
-    account.use(account.sign_in())
-    return account
+
+
+def an_operator(installation: Installation) -> Account:
+    """Somebody new with the role of an operator."""
+    return Account(installation, "operator")

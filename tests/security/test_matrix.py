@@ -36,10 +36,15 @@ def everybody_else(installation) -> Mapping[str, Stranger]:
     return strangers(installation)
 
 
-@pytest.fixture
-def other(installation) -> Account:
-    """Somebody with an account and nothing in it."""
-    return Account(installation)
+@pytest.fixture(scope="module")
+def another(installation) -> Callable[[Row], Account]:
+    """Who is not the owner: somebody new with nothing of their own where they are let in, else always the same one."""
+    refused = Account(installation)
+
+    def somebody(row: Row) -> Account:
+        return Account(installation) if row.who is Who.PERSON and row.other == OWN else refused
+
+    return somebody
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +107,23 @@ def test_every_rpc_of_the_contracts_has_a_row():
 
 
 @pytest.mark.parametrize("operation", rest.ROWS)
-def test_rest_lets_in_whom_the_table_says_and_nobody_else(http, an_owner, other, everybody_else, operation):
+def test_rest_lets_in_whom_the_table_says_and_nobody_else(http, an_owner, another, everybody_else, operation):
     row = rest.ROWS[operation]
-    judge(row, an_owner(row), other, everybody_else, lambda asked, token: rest.call(http, operation, asked, token))
+    judge(
+        row, an_owner(row), another(row), everybody_else, lambda asked, token: rest.call(http, operation, asked, token)
+    )
 
 
 @pytest.mark.parametrize("operation", [name for name, row in rpcs.ROWS.items() if row.who is not Who.SERVICE])
-def test_rpcs_let_in_whom_the_table_says_and_nobody_else(channels, an_owner, other, everybody_else, operation):
+def test_rpcs_let_in_whom_the_table_says_and_nobody_else(channels, an_owner, another, everybody_else, operation):
     row, channel = rpcs.ROWS[operation], channels(operation)
-    judge(row, an_owner(row), other, everybody_else, lambda asked, token: rpcs.call(channel, operation, asked, token))
+    judge(
+        row,
+        an_owner(row),
+        another(row),
+        everybody_else,
+        lambda asked, token: rpcs.call(channel, operation, asked, token),
+    )
 
 
 @pytest.mark.parametrize("operation", [name for name, row in rpcs.ROWS.items() if row.services])
