@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -253,6 +253,10 @@ def world(fresh_database) -> Iterator[World]:
 
 def state_of(task: task_pb2.Task) -> str | None:
     return from_enum(task_pb2.TaskState, task.state)
+
+
+def kinds(events: Iterable[pb.WatchTaskResponse]) -> list[str | None]:
+    return [event.WhichOneof("event") for event in events]
 
 
 def eventually(holds: Callable[[], bool]) -> None:
