@@ -9,10 +9,14 @@ import json
 import struct
 import threading
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 from aiohttp import WSCloseCode, web
+
+from services.executor.engine.comfyui import ComfyUI
 
 RECORDINGS = Path(__file__).parent / "recordings"
 KILLED = 1006
@@ -193,3 +197,12 @@ class Replay:
 
     async def view(self, request: web.Request) -> web.Response:
         return web.Response(body=picture(request.query["filename"]))
+
+
+PICTURE = picture("null_00001_.png")
+
+
+def run(server, *, on_event=lambda _: None, **patience):
+    with closing(ComfyUI(server.url, **patience)) as engine:
+        engine.start()
+        return engine.run(uuid4(), server.graph, output_node=server.output_node, on_event=on_event)
