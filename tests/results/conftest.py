@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ from services.runtime.database import Database
 from tests.identities import Metadata, TestAuthority, as_person, as_service, verifier
 from tests.results.pictures import a_png
 from tests.results.store_servers import S3Server, running_moto, running_rclone
+from tests.results.stores import ALL, S3, Store, behind_a_proxy
 from tests.serving import running
 
 WORKER = as_service("worker", "results")
@@ -154,6 +156,48 @@ def moto() -> Iterator[S3Server]:
 def rclone(tmp_path_factory) -> Iterator[S3Server]:
     with running_rclone(tmp_path_factory.mktemp("rclone")) as server:
         yield server
+
+
+@pytest.fixture
+def a_folder(tmp_path) -> Store:
+    folder = tmp_path / "pictures"
+
+    @contextmanager
+    def outage() -> Iterator[None]:
+        aside = folder.rename(folder.with_name("aside"))
+        folder.write_text("in the way")
+        yield
+        folder.unlink()
+        aside.rename(folder)
+
+    return Store(Blobs.from_url(folder.as_uri()), outage)
+
+
+@pytest.fixture
+def memory() -> Store:
+    return Store(Blobs.from_url("memory:///"))
+
+
+@pytest.fixture
+def s3_on_moto(moto) -> Iterator[Store]:
+    with behind_a_proxy(moto) as store:
+        yield store
+
+
+@pytest.fixture
+def s3_on_rclone(rclone) -> Iterator[Store]:
+    with behind_a_proxy(rclone) as store:
+        yield store
+
+
+@pytest.fixture(params=ALL)
+def store(request) -> Store:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=S3)
+def s3(request) -> Store:
+    return request.getfixturevalue(request.param)
 
 
 @dataclass(frozen=True)
