@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from services.generation.domain import SUBMIT_TRIES
 from services.generation.service import ERASED_AT_ONCE
 from tests.generation.conftest import WAIT, eventually, in_parallel
-from tests.generation.test_reconciling import fail
+from tests.generation.test_submitting import fail
 from tests.grpc_errors import reason
 
 
