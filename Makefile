@@ -64,8 +64,8 @@ fuzz: setup ## Let schemathesis try every operation as two people: make fuzz [EX
 audit: setup ## Ask pip-audit about everything in requirements.lock
 	@$(BIN)/python -m tests.security.audit
 
-bench: setup ## Measure our path beside the engine alone: make bench [RUNS=50] [COMFYUI_URL=…]
-	@$(BIN)/python -m tests.bench --runs $(RUNS)
+bench: setup ## Measure our path beside the engine alone: make bench [RUNS=50] [ONLY=engine] [COMFYUI_URL=…]
+	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/python -m tests.bench --runs $(RUNS) $(if $(ONLY),--only $(ONLY))
 
 simulate: setup ## Replay the fair-share policy on simulated GPUs: make simulate [SEEDS=5] [OUT=folder]
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),5) $(if $(OUT),--out $(OUT))
