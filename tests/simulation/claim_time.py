@@ -57,15 +57,15 @@ _FILL = (
 def claim_times() -> tuple[list[Measure], dict[str, list[str]]]:
     """Milliseconds by length of the queue; and the plans of the query for the heads of the longest."""
     measures, plans = [], {}
-    with _database() as database:
+    with empty_queue() as database:
         for name, owners in (("many owners", MOST_OWNERS), ("one owner has all", 1)):
             scenario, medians = f"a claim on PostgreSQL, {name}", []
             for queued in QUEUED:
                 at_once = min(CLAIMS, queued // 4)  # more would find a short queue half empty, with fewer heads
                 milliseconds = []
                 for _ in range(CLAIMS // at_once):
-                    _fill(database, queued, min(owners, queued // 4))
-                    milliseconds += _claims(database, at_once)
+                    fill(database, queued, min(owners, queued // 4))
+                    milliseconds += timed_claims(database, at_once)
                 for share in (0.5, 0.95):
                     figure = f"ms p{share * 100:.0f} with {queued:,} queued"
                     measures.append(Measure(scenario, figure, [percentile(milliseconds, share)]))
@@ -79,7 +79,7 @@ def claim_times() -> tuple[list[Measure], dict[str, list[str]]]:
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def empty_queue() -> Iterator[Database]:
     """With the newest schema, on a server of its own."""
     with (
         reserved_ports(["postgres"]) as ports,
@@ -92,7 +92,7 @@ def _database() -> Iterator[Database]:
             yield database
 
 
-def _fill(database: Database, queued: int, owners: int) -> None:
+def fill(database: Database, queued: int, owners: int) -> None:
     values = {"queued": queued, "owners": owners, "models": list(MODELS), "kinds": len(MODELS)}
     with database.transaction() as tx:
         for statement in _FILL:
@@ -100,7 +100,7 @@ def _fill(database: Database, queued: int, owners: int) -> None:
         tx.execute(sa.text("ANALYZE"))
 
 
-def _claims(database: Database, number: int) -> list[float]:
+def timed_claims(database: Database, number: int) -> list[float]:
     estimates = Estimates(dict.fromkeys(MODELS, Hint(1e-6, 15.0)), {})
     claims = Claims(
         EngineId(uuid4()),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.simulation.cells import BUSY, cut
 from tests.simulation.eta import SCENARIOS, eta
 from tests.simulation.measures import Target, jain
 from tests.simulation.scenarios import backlogged, light_users, light_waits, reloads, separate_pools, unloaded_model
@@ -46,6 +47,13 @@ def test_first_come_first_served_would_not_do():
     [shares] = backlogged(SEEDS, hours=0.25)
     assert not p95.target.is_met(p95.yardsticks["first come"][0])
     assert not shares.target.is_met(shares.yardsticks["first come"][0])
+
+
+def test_who_is_in_the_fullest_of_small_cells_waits_longer_than_in_one_queue():
+    [_, p95] = cut(40, 1, enough=40)
+    [load, *_, p95_of_fullest] = cut(40, 4, enough=40)
+    assert load.mean > BUSY
+    assert p95_of_fullest.mean > 2 * p95.mean
 
 
 def test_a_target_is_missed_by_what_is_outside_it():
