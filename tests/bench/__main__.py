@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import client, gallery, load
+from tests.bench import client, gallery, load, sizing
 from tests.bench.direct import Engine, Workflow
 from tests.bench.measures import Bench, Line, costs, idle, latency, memory, throughput
 from tests.bench.ours import Executor
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument(
         "--pictures", type=int, default=1_000_000, help="that galleries are searched in (default: a million)"
     )
-    parser.add_argument("--only", choices=("engine", "api", "gallery", "client"), help="measure one of the parts")
+    parser.add_argument(
+        "--only", choices=("engine", "api", "gallery", "client", "sizing"), help="measure one of the parts"
+    )
     parser.add_argument("--sessions", type=int, default=200, help="of the client at once (default: 200)")
     parser.add_argument("--model", help="take this installed model where runs of one second are measured")
     arguments = parser.parse_args()
@@ -49,6 +51,8 @@ def main() -> None:
         )
     if arguments.only in (None, "client"):
         client.measure(sessions=arguments.sessions, pictures=2000, repeats=5)
+    if arguments.only in (None, "sizing"):
+        sizing.measure(pictures=5 * arguments.burst, streams=arguments.streams // 5)
 
 
 def _beside_the_engine(arguments: argparse.Namespace) -> None:
