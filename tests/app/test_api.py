@@ -1,7 +1,7 @@
 """The client's API layer against the real gateway, through Envoy."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import httpx
@@ -9,8 +9,9 @@ import pytest
 
 from api.client import Client
 from api.connection import Connection
-from api.events import Changed, Lost, Previewed, Progressed
+from api.events import CaughtUp, Changed, Lost, Missed, Previewed, Progressed
 from api.problems import Problem, Unreachable
+from api.resources import Progress
 from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, events_of, expired, somebody, tab
 from tests.tcp_proxy import TcpProxy
 
@@ -194,6 +195,31 @@ def test_a_stream_survives_a_lost_network_and_an_expired_token(installation):
                 assert any(isinstance(event, Lost) for event in seen)
                 assert isinstance(seen[-1], Changed)
                 assert seen[-1].task.status == "completed"
+
+    run(story)
+
+
+def test_a_keep_alive_after_an_event_is_no_event():
+    sent = [
+        b"event: caught_up\ndata: {}\nid: 1\n\n",
+        b": keep-alive\n\n",
+        b'event: progress\ndata: {"task_id": "7", "step": 2, "steps": 4}\n\n',
+    ]
+
+    async def content() -> AsyncIterator[bytes]:
+        for piece in sent:
+            yield piece
+        await asyncio.Event().wait()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content())
+
+    async def story() -> None:
+        async with httpx.AsyncClient(base_url="http://gateway", transport=httpx.MockTransport(answer)) as http:
+            events = Client(Connection(http, Memory())).events()
+            told = [await anext(events) for _ in range(3)]
+            await events.aclose()
+        assert told == [Missed(), CaughtUp(), Progressed("7", Progress(2, 4))]
 
     run(story)
 

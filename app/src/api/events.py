@@ -76,6 +76,8 @@ async def follow(connection: Connection, path: str) -> AsyncIterator[Event]:
                     yield Missed()
                 async for sent in source.aiter_sse():
                     failures = 0
+                    if not sent.data:  # what the reader makes of a keep-alive; to a browser it is none (HTML §9.2.6)
+                        continue
                     last = "" if sent.event == "reset" else sent.id or last
                     event = _event(sent)
                     if event is not None:
