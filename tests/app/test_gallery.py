@@ -114,9 +114,11 @@ class Network:
     def __init__(self) -> None:
         self.gates: dict[str, asyncio.Event] = {}
         self.broken = False
+        self.asked = 0
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
+        self.asked += 1
         if gate := self.gates.get(query.get("q", "")):
             await gate.wait()
         if self.broken:
@@ -180,6 +182,40 @@ def test_a_page_that_does_not_come_is_asked_for_again_and_nothing_is_lost():
         await gallery.load_more()
         assert gallery.complaint is None
         assert prompts_of(gallery) == [f"picture {number}" for number in range(2 * len(known))]
+
+    asyncio.run(story())
+
+
+def test_who_comes_to_it_sees_it_as_it_is_and_asks_for_nothing_twice():
+    async def story() -> None:
+        network = Network()
+        gallery = network.gallery()
+        await asyncio.gather(gallery.load(), gallery.look())
+        await gallery.look()
+        assert network.asked == 1
+
+        gallery.fresh_seconds = 0
+        await gallery.look()
+        assert network.asked == 2
+
+        gallery.forget()
+        gallery.fresh_seconds = 3600
+        await gallery.look()
+        assert network.asked == 3
+
+    asyncio.run(story())
+
+
+def test_a_first_page_that_did_not_come_is_asked_for_by_the_next_who_comes():
+    async def story() -> None:
+        network = Network()
+        network.broken = True
+        gallery = network.gallery()
+        await gallery.load()
+        network.broken = False
+        await gallery.look()
+        assert gallery.complaint is None
+        assert gallery.pictures != []
 
     asyncio.run(story())
 

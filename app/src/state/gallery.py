@@ -1,6 +1,7 @@
 """The pictures that a person has, or those of them that are looked for; newest first, page by page."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +17,9 @@ from state.complaints import Complaint
 
 PAUSE_SECONDS = 0.3
 """Of typing, before a search begins."""
+
+FRESH_SECONDS = 5.0
+"""What has been asked for so shortly is not asked for again by somebody who comes to look at it."""
 
 Period = Literal["day", "week", "month"]
 
@@ -33,9 +37,11 @@ class Gallery(ft.Observable):
     is_complete: there is no more to load.
     linked: one that a link leads to, which may be on no page yet.
     missing: id of a result that a link leads to and that is not there; empty: none.
+    fresh_seconds: for which a first page is not looked at anew.
     """
 
     client: Client
+    fresh_seconds: float = FRESH_SECONDS
     text: str = ""
     model: str = ""
     favorite: bool = False
@@ -53,6 +59,8 @@ class Gallery(ft.Observable):
     _query: int = field(default=0, init=False, repr=False)
     """Grows with every new question: an answer to an older one comes too late."""
     _searching: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
+    _asked_at: float | None = field(default=None, init=False, repr=False)
+    """When the first page was asked for, by the monotonic clock; None: never, or it did not come."""
 
     @property
     def pictures(self) -> list[Picture]:
@@ -104,9 +112,15 @@ class Gallery(ft.Observable):
         if self.linked is not None and self.linked.id == picture.id:
             self.linked = picture
 
+    async def look(self) -> None:
+        """Somebody comes to it: other devices make and delete pictures, too."""
+        if self._asked_at is None or time.monotonic() - self._asked_at >= self.fresh_seconds:
+            await self.load()
+
     async def load(self) -> None:
         """The first page anew; what was there is seen until it comes."""
         self._query += 1
+        self._asked_at = time.monotonic()
         since = self.client.connection.now() - timedelta(days=DAYS[self.period]) if self.period else None
         self._filters = Filters(self.text, self.model, self.favorite, since)
         self.cursor, self.is_complete, self.is_loading = None, False, False
@@ -121,7 +135,7 @@ class Gallery(ft.Observable):
             page = await self.client.pictures.page(self._filters, self.cursor)
         except ApiError as error:
             if query == self._query:
-                self.complaint, self.is_loading = Complaint.about(error), False
+                self.complaint, self.is_loading, self._asked_at = Complaint.about(error), False, None
             return
         if query != self._query:
             return
@@ -174,4 +188,4 @@ class Gallery(ft.Observable):
         self._empty()
         self._query += 1
         self.loaded, self.cursor, self.is_complete, self.is_loading, self.complaint = [], None, False, False, None
-        self.linked, self.missing, self.hidden = None, "", frozenset()
+        self.linked, self.missing, self.hidden, self._asked_at = None, "", frozenset(), None

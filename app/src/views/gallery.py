@@ -22,7 +22,7 @@ def GalleryView(session: Session, gallery: Gallery, selection: Selection, say: W
     def open_it(result_id: str) -> None:
         go(f"/gallery/{result_id}")
 
-    ft.use_effect(gallery.load, [])  # other devices make pictures, too
+    ft.use_effect(gallery.look, [])
     # It stays the same from one rendering to the next, so that no tile is rendered anew for it.
     opening = ft.use_callback(open_it, [])
     pictures = gallery.pictures
