@@ -12,6 +12,7 @@ from gateway.problems import CODES
 from state.shapes import SHAPES
 from texts import WORDS
 from texts.spans import remaining
+from views.operate import on_workers
 
 LANGUAGES = sorted(WORDS)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -56,3 +57,11 @@ def test_the_languages_have_words_for_the_same_errors_with_the_same_blanks():
 def test_what_is_left_is_said_as_people_speak(half, most, said):
     eta = Eta(NOW + timedelta(seconds=half), NOW + timedelta(seconds=most))
     assert remaining(eta, NOW, WORDS["en"]) == said
+
+
+@pytest.mark.parametrize(
+    ("having", "workers", "said"),
+    [(0, 1, "on no worker"), (1, 1, "on the only worker"), (1, 2, "on 1 of 2 workers"), (0, 0, "on no worker")],
+)
+def test_one_worker_is_spoken_of_as_one(having, workers, said):
+    assert on_workers(having, workers, WORDS["en"]) == said

@@ -280,6 +280,7 @@ EN = Words(
     oldest="the oldest has waited for {span}",
     models_here="Models",
     on_workers="on {n} of {all} workers",
+    on_only_worker="on the only worker",
     on_no_worker="on no worker",
     lacking="Missing below ComfyUI's models folder:",
     retry="Try again",

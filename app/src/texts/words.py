@@ -256,6 +256,7 @@ class Words:
     oldest: str
     models_here: str
     on_workers: str
+    on_only_worker: str
     on_no_worker: str
     lacking: str
 

@@ -270,6 +270,7 @@ ZH = Words(
     oldest="最早的已等 {span}",
     models_here="模型",
     on_workers="{all} 个节点中有 {n} 个可用",
+    on_only_worker="唯一的节点可用",
     on_no_worker="没有节点可用",
     lacking="ComfyUI 的 models 目录下缺少：",
     retry="重试",

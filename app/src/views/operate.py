@@ -179,7 +179,7 @@ def queue_row(queue: Queue, catalogue: Catalogue, say: Words) -> ft.Control:
 
 def model_row(model: Model, operations: Operations, say: Words) -> ft.Control:
     having, lacking = operations.having(model.name), operations.lacking(model.name)
-    known = say.on_workers.format(n=having, all=len(operations.workers or ())) if having else say.on_no_worker
+    known = on_workers(having, len(operations.workers or ()), say)
     notes = [known] if model.is_active else [say.model_switched_off, known]
     icon, color = (ft.Icons.CHECK, ft.Colors.PRIMARY) if having else (ft.Icons.REMOVE, ft.Colors.ON_SURFACE_VARIANT)
     lines: list[ft.Control] = [ft.Text(model.display_names.said_in(say.language_code)), quiet(" · ".join(notes))]
@@ -191,6 +191,12 @@ def model_row(model: Model, operations: Operations, say: Words) -> ft.Control:
         vertical_alignment=ft.CrossAxisAlignment.START,
         key=model.name,
     )
+
+
+def on_workers(having: int, workers: int, say: Words) -> str:
+    if not having:
+        return say.on_no_worker
+    return say.on_only_worker if workers == 1 else say.on_workers.format(n=having, all=workers)
 
 
 def question(name: str, say: Words, drain: Action, keep: Action) -> ft.AlertDialog:
