@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from app.web.counting import CountingMiddleware
 from app.web.files import PREFIX, Site, compress, lay_ready
+from app.web.gateways import Gateways
 from app.web.settings import Settings
 from app.web.site import SiteEndpoints
 from app.web.visits import receive
@@ -33,11 +34,10 @@ def create_app(settings: Settings, site: Site) -> Starlette:
     endpoints = SiteEndpoints(site)
     # One pool for everybody: a client of its own would cost each session a megabyte. Each open event stream holds a
     # connection, so there is no limit.
-    http = httpx.AsyncClient(
-        base_url=f"http://{settings.gateway_address}",
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=4),
-        trust_env=False,
-    )
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=4)
+    transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+    addresses = settings.gateway_address.split(",")
+    http = httpx.AsyncClient(base_url="http://gateway", transport=Gateways(addresses, transport), trust_env=False)
 
     async def visit(websocket: WebSocket) -> None:
         async def main(page: ft.Page) -> None:

@@ -12,7 +12,7 @@ class Settings(BaseSettings):
     listen: str
     """`host:port`."""
     gateway_address: str = Field(validation_alias="GATEWAY_ADDRESS")
-    """`host:port`, HTTP/1.1."""
+    """`host:port`, HTTP/1.1; several, separated by commas, share the calls."""
     files_dir: Path
     """Where the files are laid ready that browsers load; made again when they are not there."""
     session_seconds: int = Field(120, ge=1)

@@ -119,7 +119,7 @@ def _app(at: Installation) -> Process:
         "PYTHONPATH": os.pathsep.join([str(PROJECT / "app" / "src"), _python(at)["PYTHONPATH"]]),
         "APP_LISTEN": address,
         "APP_FILES_DIR": str(at.data / "app"),
-        "GATEWAY_ADDRESS": at.address("gateway"),
+        "GATEWAY_ADDRESS": at.addresses("gateway"),
         "METRICS_LISTEN": at.address("app_metrics"),
     }
     return Process("app", _module("app.web.main"), environment, answers(address, "/healthz"), address=address)
