@@ -13,12 +13,15 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from string import Template
 
 import brotli
 import flet_web
 from flet_web.version import version as flet_version
+
+from texts import WORDS
 
 HERE = Path(__file__).parent
 ASSETS = HERE.parent / "src" / "assets"
@@ -114,7 +117,7 @@ def lay_ready(parent: Path) -> Site:
                 shutil.rmtree(other)
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     files = {name: media_type(name) for name in names if not name.endswith((".br", ".gz", ".tmp"))}
-    return Site(folder, version, files, first_page(f"{PREFIX}/{version}"))
+    return Site(folder, version, files, first_page(f"{PREFIX}/{version}", ["connection.js"], _lost()))
 
 
 def contents() -> Iterator[tuple[str, bytes]]:
@@ -136,10 +139,19 @@ def contents() -> Iterator[tuple[str, bytes]]:
             yield f"assets/{path.relative_to(ASSETS).as_posix()}", path.read_bytes()
 
 
-def first_page(base: str, scripts: Sequence[str] = ()) -> bytes:
-    """`base` is where the files are; `scripts` are names of files that are to run before the client starts."""
+def first_page(base: str, scripts: Sequence[str] = (), more: str = "") -> bytes:
+    """`base` is where the files are; `scripts` are names of files that are to run before the client starts; `more` is
+    HTML for them.
+    """
     lines = "".join(f'<script src="{base}/{name}"></script>\n    ' for name in scripts)
-    return Template((HERE / "static" / "index.html").read_text()).substitute(base=base, scripts=lines).encode()
+    page = Template((HERE / "static" / "index.html").read_text())
+    return page.substitute(base=base, scripts=lines, more=more).encode()
+
+
+def _lost() -> str:
+    """Where connection.js tells that the connection is lost, and in which words."""
+    words = "".join(f' data-{language}="{escape(say.reconnecting)}"' for language, say in sorted(WORDS.items()))
+    return f'<div id="lost" role="status"{words}></div>\n    '
 
 
 def _fallback(name: str) -> Path:

@@ -25,6 +25,11 @@ from app.web.visits import receive
 from main import show
 from services.runtime.process import start_process
 
+PING_SECONDS = 10.0
+"""Between two pings, and until one is answered. A phone that comes back through another network finds its session only
+if its former connection is known to be dead.
+"""
+
 STOP_GRACE_SECONDS = 3
 """Sessions do not outlive the process anyway: a client connects again, to another replica or to the next start."""
 
@@ -91,6 +96,8 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_GRACE_SECONDS,
         ws_max_size=2**20,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
     )
 
 

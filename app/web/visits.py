@@ -14,7 +14,7 @@ from flet.messaging.protocol import Message, MessageAction, SessionCrashedBody
 from flet_web.fastapi.flet_app import FletApp
 from flet_web.fastapi.flet_app_manager import app_manager
 from prometheus_client import Gauge
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from visitor import Visitor, visiting
 
@@ -24,8 +24,18 @@ CONNECTIONS = Gauge("imagegen_app_connections", "Open connections of visitors.")
 
 Main = Callable[[ft.Page], Coroutine[Any, Any, None]]
 
+BEAT_SECONDS = 5.0
+"""Between two empty frames: a page that hears nothing for three times as long takes the connection for lost
+(static/connection.js), for a browser does not tell it of WebSocket's own pings.
+"""
+
 FOREIGN_PAGE = 4403
 """WebSocket close code, from the range for private use (RFC 6455 §7.4.2)."""
+
+FORGOTTEN = 4410
+"""Likewise: the page remembers a session that is not here. Its engine would take controls of a new one for those of the
+old one that had the same numbers, and so the page begins anew (static/connection.js).
+"""
 
 
 class Unintroduced(Exception):
@@ -54,6 +64,14 @@ class Visit(FletApp):  # type: ignore[misc] # flet_web has no types
             )
         super().send_message(Unprinted(message.action, message.body))
 
+    async def _FletApp__on_message(self, data: list[Any]) -> None:  # noqa: N802 - Flet's own private name
+        if data[0] == MessageAction.REGISTER_CLIENT.value and (session_id := data[1].get("session_id")):
+            session = await app_manager.get_session(self._FletApp__get_unique_session_id(session_id))
+            if session is None:
+                await self._FletApp__websocket.close(FORGOTTEN)
+                return
+        await super()._FletApp__on_message(data)
+
     async def _FletApp__receive_loop(self) -> None:  # noqa: N802 - Flet's own private name
         """Flet itself would wait for ever on a connection that never introduced itself."""
         await super()._FletApp__receive_loop()
@@ -62,7 +80,9 @@ class Visit(FletApp):  # type: ignore[misc] # flet_web has no types
             raise Unintroduced
 
 
-async def receive(websocket: WebSocket, main: Main, *, assets: str, session_seconds: int) -> None:
+async def receive(
+    websocket: WebSocket, main: Main, *, assets: str, session_seconds: int, beat_seconds: float = BEAT_SECONDS
+) -> None:
     """Serves one connection to its end. `assets` is the path of the client's own files."""
     headers = websocket.headers
     host = headers.get("host", "")
@@ -94,8 +114,19 @@ async def receive(websocket: WebSocket, main: Main, *, assets: str, session_seco
             before_main=None,
             session_timeout_seconds=session_seconds,
         )
-        with CONNECTIONS.track_inprogress(), suppress(Unintroduced):
-            await connection.handle(websocket)
+        beating = asyncio.create_task(_beat(websocket, beat_seconds))
+        try:
+            with CONNECTIONS.track_inprogress(), suppress(Unintroduced):
+                await connection.handle(websocket)
+        finally:
+            beating.cancel()
+
+
+async def _beat(websocket: WebSocket, seconds: float) -> None:
+    with suppress(WebSocketDisconnect, RuntimeError):  # the connection has ended: whoever reads from it sees to that
+        while True:
+            await asyncio.sleep(seconds)
+            await websocket.send_bytes(b"")
 
 
 def _tell_of_crash(page: ft.Page, rendering: asyncio.Task[None]) -> None:

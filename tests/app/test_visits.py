@@ -5,13 +5,15 @@ from contextlib import asynccontextmanager
 
 import flet as ft
 import msgpack
+import pytest
 from flet_web.fastapi.flet_app_manager import app_manager
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
 
-from app.web.visits import receive
+from app.web.visits import FORGOTTEN, receive
 from tests.app.visitors import CRASHED, PAGE, REGISTER, frame_of
 
 SECRET = "what somebody wrote"
@@ -32,6 +34,33 @@ def Fragile() -> ft.Control:
 
 async def fragile(page: ft.Page) -> None:
     page.render(Fragile)
+
+
+def test_a_page_hears_that_its_connection_is_there():
+    async def visit(websocket) -> None:
+        await receive(websocket, fragile, assets="/app", session_seconds=1, beat_seconds=0.01)
+
+    app = Starlette(routes=[WebSocketRoute("/ws", visit)])
+    with (
+        TestClient(app) as client,
+        client.websocket_connect("/ws", headers={"origin": "http://testserver"}) as connection,
+    ):
+        assert connection.receive_bytes() == b""
+
+
+def test_a_page_that_remembers_a_session_which_is_no_more_is_told_to_begin_anew():
+    async def visit(websocket) -> None:
+        await receive(websocket, fragile, assets="/app", session_seconds=1)
+
+    app = Starlette(routes=[WebSocketRoute("/ws", visit)])
+    with (
+        TestClient(app) as client,
+        client.websocket_connect("/ws", headers={"origin": "http://testserver"}) as connection,
+    ):
+        connection.send_bytes(frame_of(REGISTER, {"session_id": "of another process", "page_name": "", "page": PAGE}))
+        with pytest.raises(WebSocketDisconnect) as told:
+            connection.receive_bytes()
+    assert told.value.code == FORGOTTEN
 
 
 def test_a_visitor_hears_of_an_error_while_something_is_rendered_and_the_log_hears_where():

@@ -49,6 +49,8 @@ class Visitor:
         async for frame in connection:
             assert isinstance(frame, bytes)
             self.bytes += len(frame)
+            if not frame:  # it only tells that the connection is there
+                continue
             action, body = msgpack.unpackb(frame[1:], strict_map_key=False)
             if action == PATCH:
                 self.patches += 1
