@@ -8,11 +8,12 @@ import httpx
 
 from api.client import Client
 from api.connection import Connection
+from api.problems import Unreachable
 from api.resources import Language
 from server import URL
 from state.preferences import Preferences
 from state.session import Session
-from state.storage import KeptTokens
+from state.storage import KeptTokens, answered
 from surface import Surface
 from visitor import Visitor, visiting, visitor
 
@@ -34,7 +35,10 @@ async def show(page: ft.Page, http: httpx.AsyncClient) -> None:
 
 async def spoken(page: ft.Page) -> Language:
     """The device's first language, if the client speaks it, else English."""
-    info = await page.get_device_info()
+    try:
+        info = await answered(page.get_device_info())
+    except Unreachable:
+        info = None
     return "zh" if info is not None and info.locales and info.locales[0].language_code == "zh" else "en"
 
 

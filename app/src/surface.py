@@ -51,10 +51,10 @@ class Surface:
         else:  # a link, or the browser's back button
             self._session.whereabouts.follow(event.route)
 
-    def _show_anew(self) -> None:
+    async def _show_anew(self) -> None:
         """What changed while the connection was lost was not sent."""
         session = self._session
-        session.come_back()
         parts = (session.whereabouts, session.account, session.gallery, session.deleting, session.tasks, session.draft)
         for observable in (*parts, *session.tasks.followed):
             observable.notify()  # type: ignore[no-untyped-call] # Flet's, without annotations
+        await session.come_back()

@@ -39,7 +39,11 @@ class File:
 
 
 class TokenStore(Protocol):
-    """Where the tokens survive a reload. Several tabs may share one."""
+    """Where the tokens survive a reload. Several tabs may share one.
+
+    Raises:
+        Unreachable: the page that holds it is away.
+    """
 
     async def load(self) -> Tokens | None: ...
 
@@ -58,6 +62,7 @@ class Connection:
         self._store = store
         self._headers = dict(headers or {})
         self._tokens: Tokens | None = None
+        self._are_kept = True
         self._renewal: asyncio.Task[None] | None = None
         self._ahead = timedelta()
         self.when_signed_out: Callable[[], None] = lambda: None
@@ -71,8 +76,14 @@ class Connection:
         self._tokens = await self._store.load()
 
     async def keep(self, tokens: Tokens | None) -> None:
-        self._tokens = tokens
+        """If the page is away, they count all the same, and `keep_up` keeps them when it is back."""
+        self._tokens, self._are_kept = tokens, False
         await self._store.save(tokens)
+        self._are_kept = True
+
+    async def keep_up(self) -> None:
+        if not self._are_kept:
+            await self.keep(self._tokens)
 
     def now(self) -> datetime:
         """The server's time: a phone's clock may be minutes wrong."""
@@ -142,7 +153,8 @@ class Connection:
 
     async def renew(self, used: Tokens) -> None:
         """Exchanges the refresh token, unless somebody has done it since `used` was read: a token is good for one
-        exchange, and a second one ends the session.
+        exchange, and a second one ends the session. While the page is away nothing is exchanged, for nobody would keep
+        what came of it.
 
         Raises:
             Problem: the session has ended; the tokens are gone.
@@ -159,6 +171,7 @@ class Connection:
         self._renewal = None
 
     async def _renew(self, used: Tokens) -> None:
+        await self.keep_up()
         stored = await self._store.load()
         if stored is not None and stored != used:  # another tab was first
             self._tokens = stored
@@ -167,10 +180,12 @@ class Connection:
             answer = await self.anonymous("POST", "/api/v1/auth/refresh", {"refresh_token": used.refresh_token})
         except Problem as problem:
             if problem.status == UNAUTHENTICATED:
-                await self.keep(None)
+                with suppress(Unreachable):
+                    await self.keep(None)
                 self.when_signed_out()
             raise
-        await self.keep(decode(Tokens, answer))
+        with suppress(Unreachable):
+            await self.keep(decode(Tokens, answer))
 
     async def _authorized(
         self,

@@ -7,7 +7,7 @@ from typing import Literal
 import flet as ft
 
 from api.client import Client
-from api.problems import ApiError, Problem
+from api.problems import ApiError, Problem, Unreachable
 from api.resources import User
 from state.complaints import Complaint
 
@@ -35,19 +35,20 @@ class Account(ft.Observable):
 
     async def arrive(self) -> None:
         """Takes up an earlier visit. If the server cannot be reached, it may be tried again."""
-        self.complaint = None
-        await self.client.connection.restore()
-        if self.client.connection.tokens is None:
-            self.phase = "visitor"
-            return
         try:
-            self.user = await self.client.me()
-            self.phase = "member"
+            await self.client.connection.restore()
+            if self.client.connection.tokens is None:
+                self.phase = "visitor"
+            else:
+                self.user = await self.client.me()
+                self.phase = "member"
+            self.complaint = None
         except Problem as problem:
             if problem.is_passing:
                 self.complaint = Complaint.about(problem)
             else:
-                await self.client.connection.keep(None)
+                with suppress(Unreachable):
+                    await self.client.connection.keep(None)
                 self.phase = "visitor"
         except ApiError as error:
             self.complaint = Complaint.about(error)

@@ -1,12 +1,14 @@
 """How a person likes the client: its language and its light."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 import flet as ft
 
+from api.problems import Unreachable
 from api.resources import Language
-from state.storage import Storage
+from state.storage import Storage, answered
 
 Light = Literal["system", "light", "dark"]
 
@@ -22,7 +24,9 @@ class Preferences(ft.Observable):
 
     async def load(self, spoken: Language) -> None:
         """Takes what was chosen at an earlier visit, else the language that the device speaks."""
-        language, light = await self.storage.get(LANGUAGE), await self.storage.get(LIGHT)
+        language = light = None
+        with suppress(Unreachable):
+            language, light = await answered(self.storage.get(LANGUAGE)), await answered(self.storage.get(LIGHT))
         self.language = cast("Language", language) if language in get_args(Language) else spoken
         self.light = cast("Light", light) if light in get_args(Light) else "system"
 

@@ -1,14 +1,16 @@
 """One person's session: everything that the views show, and how the parts hear of each other."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import flet as ft
 
 from api.client import Client
+from api.events import WAITS
 from api.pictures import Format
-from api.problems import ApiError
+from api.problems import ApiError, Unreachable
 from api.resources import Picture, Task
 from state.account import Account, Farewell
 from state.catalogue import Catalogue
@@ -75,14 +77,21 @@ class Session:
         self.favorites = Favorites(client, self.gallery)
         self.deleting = Deleting(client, self.gallery)
         self.selection = Selection(client, self.gallery, self.deleting, save_file)
-        self.tasks = Tasks(client, self.gallery.add)
+        self.tasks = Tasks(client, self.gallery.add, self._catch_up)
         self.operations = Operations(client)
         self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
         client.connection.when_signed_out = self.end
+        self._is_closed = False
+        self._catching_up: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
-        """Takes up an earlier visit, if there was one."""
+        """Takes up an earlier visit, if there was one; while the server is away, again and again."""
         await self.account.arrive()
+        failures = 0
+        while self.account.phase == "arriving" and not self._is_closed:
+            await asyncio.sleep(WAITS[min(failures, len(WAITS) - 1)])
+            failures += 1
+            await self.account.arrive()
         await self._settle_in()
 
     async def login(self, username: str, password: str) -> None:
@@ -108,13 +117,16 @@ class Session:
         self.operations.rest()
         await self.deleting.finish()
 
-    def come_back(self) -> None:
+    async def come_back(self) -> None:
         """Its connection is there again."""
         if self.whereabouts.place == "operate":
             self.operations.watch()
+        with suppress(Unreachable):
+            await self.client.connection.keep_up()
 
     def close(self) -> None:
         """The browser has gone for good."""
+        self._is_closed = True
         self._forget()
 
     async def download(self, picture: Picture, kind: Format) -> Complaint | None:
@@ -129,6 +141,14 @@ class Session:
     async def _settle_in(self) -> None:
         if self.account.phase == "member":
             await asyncio.gather(self.catalogue.load(), self.tasks.load(), self.gallery.load())
+
+    def _catch_up(self) -> None:
+        """The server is there: what it could not tell while it was away is asked for again."""
+        for part in (self.catalogue, self.gallery):
+            if part.complaint is not None:
+                loading = asyncio.create_task(part.load())
+                self._catching_up.add(loading)
+                loading.add_done_callback(self._catching_up.discard)
 
     def _accepted(self, task: Task) -> None:
         self.tasks.add(task)

@@ -54,13 +54,15 @@ class FollowedTask(ft.Observable):
 
 @dataclass(eq=False)
 class Tasks(ft.Observable):
-    """Newest first, over one stream. `when_completed` hears of each task that ends with pictures.
+    """Newest first, over one stream. `when_completed` hears of each task that ends with pictures, `when_caught_up` each
+    time that the server is there and has told how everything stands.
 
     A task that had ended before anybody here knew of it is not listed: its pictures are.
     """
 
     client: Client
     when_completed: Callable[[Task], None]
+    when_caught_up: Callable[[], None] = lambda: None
     followed: list[FollowedTask] = field(default_factory=list)
     complaint: Complaint | None = None
     is_loading: bool = False
@@ -105,6 +107,7 @@ class Tasks(ft.Observable):
                 self._take(event)
                 if isinstance(event, CaughtUp):
                     await self._look_for_what_was_missed()
+                    self.when_caught_up()
                 if isinstance(event, CaughtUp | Lost):
                     has_begun.set()
         except ApiError as error:

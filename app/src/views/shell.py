@@ -10,11 +10,10 @@ from views.account.frame import AccountView
 from views.create import Create
 from views.gallery import GalleryView
 from views.keyed import keyed
-from views.look import ROOM
 from views.named import Go
 from views.operate import OperateView
 from views.picture import picture_view
-from views.troubles import trouble, waiting
+from views.troubles import waiting
 from views.undo import with_undo
 from views.welcome import Welcome
 
@@ -41,11 +40,8 @@ def Views(session: Session, go: Go) -> list[ft.View]:
         return views
     if account.phase == "visitor":
         content = keyed("welcome", Welcome, session, account, preferences, is_wide=whereabouts.is_wide)
-    elif account.complaint is not None:
-        box = ft.Container(trouble(account.complaint, say, session.begin), width=480)
-        content = ft.Container(box, padding=ROOM, alignment=ft.Alignment.CENTER, expand=True)
     else:
-        content = waiting(say)
+        content = waiting(say, say.reconnecting if account.complaint is not None else "")
     return [ft.View(route="/", padding=0, controls=[content])]
 
 

@@ -57,6 +57,8 @@ def blank(icon: ft.IconData, title: str, advice: str, action: ft.Control | None 
     return ft.Container(column, alignment=ft.Alignment.CENTER, padding=ROOM, expand=True)
 
 
-def waiting(say: Words) -> ft.Control:
+def waiting(say: Words, reason: str = "") -> ft.Control:
     ring = ft.ProgressRing(width=32, height=32, semantics_label=say.loading)
-    return ft.Container(ring, alignment=ft.Alignment.CENTER, padding=ROOM, expand=True)
+    told = ft.Semantics(content=quiet(reason), live_region=True, visible=bool(reason))
+    column = ft.Column([ring, told], spacing=GAP, tight=True, horizontal_alignment=ft.CrossAxisAlignment.CENTER)
+    return ft.Container(column, alignment=ft.Alignment.CENTER, padding=ROOM, expand=True)
