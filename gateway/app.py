@@ -21,7 +21,7 @@ from gateway import (
     keys,
     models,
     openai,
-    page,
+    reference,
     sessions,
     share_links,
     shares,
@@ -32,9 +32,9 @@ from gateway.compression import CompressionMiddleware
 from gateway.conditional import ConditionalMiddleware
 from gateway.document import openapi
 from gateway.middleware import RequestMiddleware
-from gateway.page import problem_pages
 from gateway.queries import unambiguous
 from gateway.rates import RateLimits, RateMiddleware
+from gateway.reference import problem_pages
 from gateway.settings import Settings
 from services.runtime.tokens import TokenVerifier
 
@@ -74,9 +74,9 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
         version="1",
         summary="Text to image: send a prompt, watch the picture appear, keep it.",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's page loads its scripts from a foreign host; gateway/page has its own
+        docs_url=None,  # FastAPI's page loads its scripts from a foreign host; gateway/reference has its own
         redoc_url=None,
-        openapi_url=None,  # gateway/page serves it
+        openapi_url=None,  # gateway/reference serves it
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(unambiguous)],
@@ -84,7 +84,7 @@ def create_app(settings: Settings, verifier: TokenVerifier) -> FastAPI:
     for module in (
         *(auth, sessions, api_keys, export),
         *(generation, events, models, storage, gallery, archive, images, shares, openai, admin),
-        *(keys, health, page, problem_pages, share_links),
+        *(keys, health, reference, problem_pages, share_links),
     ):
         app.include_router(module.router)
     for middleware in (CompressionMiddleware, ConditionalMiddleware, RateMiddleware, RequestMiddleware):

@@ -27,7 +27,7 @@ PROBES = frozenset({"/healthz", "/readyz"})
 """Asked every second by Envoy and Kubernetes; they are counted, not logged, and in no trace that is recorded."""
 
 HEADERS = {
-    # The page's scripts, styles, pictures and calls all come from here; previews are data: URLs.
+    # The scripts, styles, pictures and calls of our pages all come from here; an empty icon is a data: URL.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -1,6 +1,6 @@
 """The one shape of every error: problem+json (RFC 9457), and the list of the codes that a client may meet.
 
-What each code means to a person, and what to do about it, is in gateway/page/advice.py; /problems shows it.
+What each code means to a person, and what to do about it, is in gateway/reference/advice.py; /problems shows it.
 """
 
 from collections.abc import Mapping, Sequence

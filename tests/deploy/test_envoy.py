@@ -113,7 +113,7 @@ def test_everything_else_goes_to_the_gateway(rest):
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/", "app"), ("/?x=1", "app"), ("/app/3f/main.dart.js", "app"), ("/plain", "gateway"), ("/apps", "gateway")],
+    [("/", "app"), ("/?x=1", "app"), ("/app/3f/main.dart.js", "app"), ("/docs", "gateway"), ("/apps", "gateway")],
 )
 def test_the_first_page_and_its_files_come_from_the_client(rest, path, name):
     assert rest.get(path).json()["answered_by"] == name

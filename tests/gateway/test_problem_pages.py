@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from gateway.page.advice import EXPLANATIONS
 from gateway.problems import CODES
+from gateway.reference.advice import EXPLANATIONS
 from tests.gateway.builders import refused
 
 

@@ -212,7 +212,9 @@ def test_a_query_of_the_wrong_type_is_named(client, behind):
     assert [error["parameter"] for error in problem["errors"]] == ["limit"]
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/api/v1/nothing", "/api/v1/models/", "/page/../main.py", "/page/x"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/api/v1/nothing", "/api/v1/models/", "/reference/../main.py", "/reference/x"]
+)
 def test_an_unknown_path_is_not_found(visitor, behind, path):
     refused(visitor.get(path), 404, "not_found")
 

@@ -155,7 +155,7 @@ def test_a_token_that_counts_no_longer_takes_from_the_addresss_quota(limited, ki
 
 @pytest.mark.parametrize(
     "path",
-    ["/plain", "/docs", "/openapi.json", "/page/page.js", "/healthz", "/readyz", "/problems", "/.well-known/jwks.json"],
+    ["/docs", "/openapi.json", "/reference/docs.js", "/healthz", "/readyz", "/problems", "/.well-known/jwks.json"],
 )
 def test_what_a_page_or_a_probe_loads_is_not_counted(limited, behind, path):
     behind.auth.answers["GetJwks"] = auth.GetJwksResponse()

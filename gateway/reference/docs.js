@@ -38,7 +38,7 @@ function operationOf(path, verb, operation) {
     make("details", [make("summary", `${status} ${response.description.split("\n")[0]}`), ...headersOf(response), ...contentOf(response)]));
   return make("details", [
     make("summary", [make("code", `${verb.toUpperCase()} ${path}`), ` – ${operation.summary}`]),
-    make("p", operation.description ?? "", "prompt"),
+    make("p", operation.description ?? "", "prose"),
     ...(parameters.length ? [make("h3", "Parameters"), ...parameters] : []),
     ...(operation.requestBody ? [make("h3", "Body"), ...contentOf(operation.requestBody)] : []),
     make("h3", "Answers"), ...responses,

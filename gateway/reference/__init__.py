@@ -1,4 +1,4 @@
-"""A plain page for browsers that cannot run the client (app/), and the API's reference: plain files."""
+"""The API's reference for people: its operations (`/docs`), and what each problem means (`/problems`); plain files."""
 
 from pathlib import Path
 
@@ -7,14 +7,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 HERE = Path(__file__).parent
-FILES = frozenset({"api.js", "docs.css", "docs.js", "page.css", "page.js", "problems.css", "texts.js"})
+FILES = frozenset({"docs.css", "docs.js", "problems.css", "reference.css"})
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/plain")
-async def page() -> Response:
-    return _file("index.html")
 
 
 @router.get("/docs")
@@ -28,7 +23,7 @@ async def openapi(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
 
-@router.get("/page/{name}")
+@router.get("/reference/{name}")
 async def asset(name: str) -> Response:
     if name not in FILES:
         raise HTTPException(404)

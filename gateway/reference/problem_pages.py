@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from gateway.negotiation import Language, preferred_language, prefers_json
-from gateway.page.advice import EXPLANATIONS
 from gateway.problems import CODES, title_of
+from gateway.reference.advice import EXPLANATIONS
 
 PAGE = Template((Path(__file__).parent / "problems.html").read_text())
 

@@ -1,4 +1,4 @@
-"""What each problem code means to a person, and what to do about it, in both languages of the page."""
+"""What each problem code means to a person, and what to do about it, in both languages of its page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
