@@ -150,6 +150,8 @@ class Words:
     reconnecting: str
     cancel: str
     dismiss: str
+    unpainted: str
+    unpainted_none: str
     preview_of: str
     open_picture: str
     results_unavailable: str
@@ -217,7 +219,6 @@ class Words:
     share_another: str
     share_links: str
     share_none: str
-    share_more: str
     share_open: str
     share_open_for: str
     share_expired: str
@@ -261,6 +262,7 @@ class Words:
     lacking: str
 
     # What goes wrong
+    more: str
     retry: str
     offline: str
     not_understood: str

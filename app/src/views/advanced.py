@@ -91,7 +91,7 @@ def Seed(draft: Draft, say: Words) -> ft.Control:
         dense=True,
         keyboard_type=ft.KeyboardType.NUMBER,
         input_filter=ft.InputFilter(r"[0-9]"),
-        max_length=15,
+        max_length=16,
         counter="",
         on_change=typed,
     )

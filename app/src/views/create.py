@@ -15,10 +15,11 @@ from texts.words import Words
 from views.advanced import Advanced
 from views.keyed import keyed
 from views.look import GAP, READABLE, ROOM, field, heading, label, quiet
-from views.named import Action, Go, pressable
+from views.named import Action, Go, icon_button, pressable
 from views.tasks import TaskList
 from views.toggle import toggle
 from views.troubles import trouble, waiting
+from views.unpainted import UnpaintedSheet
 
 MOST_COUNTS = 4
 
@@ -43,7 +44,7 @@ def Create(session: Session, say: Words, go: Go, *, is_wide: bool) -> ft.Control
             await asyncio.sleep(LAYOUT_SECONDS)
             await column.current.scroll_to(scroll_key=TASKS, duration=400)
 
-    composer = keyed("composer", Composer, session.draft, session.catalogue, say, button, submit)
+    composer = keyed("composer", Composer, session.draft, session.catalogue, say, button, submit, is_wide=is_wide)
     tasks = keyed("tasks", TaskList, session, session.tasks, session.gallery, say, go, is_wide=is_wide)
     if is_wide:
         return ft.Row(
@@ -71,8 +72,15 @@ def Create(session: Session, say: Words, go: Go, *, is_wide: bool) -> ft.Control
 
 @ft.component
 def Composer(
-    draft: Draft, catalogue: Catalogue, say: Words, button: ft.Ref[ft.FilledButton], submit: Action
+    draft: Draft,
+    catalogue: Catalogue,
+    say: Words,
+    button: ft.Ref[ft.FilledButton],
+    submit: Action,
+    *,
+    is_wide: bool,
 ) -> ft.Control:
+    is_looking_back, look_back = ft.use_state(False)
     if not catalogue.models:
         if catalogue.complaint is not None:
             return trouble(catalogue.complaint, say, catalogue.load)
@@ -81,7 +89,12 @@ def Composer(
     assert model is not None
     wrong = draft.complaint.fields if draft.complaint is not None else {}
     lines: list[ft.Control] = [
-        heading(say.create),
+        ft.Row(
+            [
+                ft.Container(heading(say.create), expand=True),
+                icon_button(ft.Icons.HISTORY, say.unpainted, partial(look_back, True)),
+            ]
+        ),
         keyed("prompt", PromptField, draft, say),
         keyed("completions", Completions, draft, draft.suggestions, say),
     ]
@@ -106,6 +119,8 @@ def Composer(
             style=ft.ButtonStyle(text_style=ft.TextStyle(size=16, weight=ft.FontWeight.W_600)),
         )
     )
+    if is_looking_back:
+        lines.append(keyed("unpainted", UnpaintedSheet, draft, say, partial(look_back, False), is_wide=is_wide))
     return ft.Column(lines, spacing=GAP, tight=True, horizontal_alignment=ft.CrossAxisAlignment.STRETCH)
 
 
@@ -188,9 +203,8 @@ def models(draft: Draft, catalogue: Catalogue, chosen: Model, say: Words) -> ft.
         for model in catalogue.models
     ]
     lines: list[ft.Control] = [ft.Row(chips, wrap=True, spacing=8, run_spacing=8)]
-    about = chosen.descriptions.said_in(language)
-    if about:
-        lines.append(ft.Text(about, size=13, color=ft.Colors.ON_SURFACE_VARIANT))
+    about = f"{chosen.descriptions.said_in(language)} ({chosen.license})".strip()
+    lines.append(ft.Text(about, size=13, color=ft.Colors.ON_SURFACE_VARIANT))
     lines += [
         ft.Text(f"{model.display_names.said_in(language)}: {note(model)}", size=12, color=ft.Colors.ON_SURFACE_VARIANT)
         for model in catalogue.models

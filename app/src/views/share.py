@@ -146,7 +146,7 @@ def links(sharing: Sharing, say: Words) -> list[ft.Control]:
     if sharing.complaint is not None:
         lines.append(trouble(sharing.complaint, say, sharing.load))
     elif sharing.cursor is not None:
-        lines.append(ft.TextButton(say.share_more, on_click=sharing.load_more))
+        lines.append(ft.TextButton(say.more, on_click=sharing.load_more))
     return lines
 
 

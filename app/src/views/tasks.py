@@ -146,11 +146,7 @@ def state_of(followed: FollowedTask, session: Session, say: Words) -> str:
     if followed.is_lost:
         return say.reconnecting
     if task.has_ended:
-        if task.error is not None:
-            return say.failures.get(task.error.code, task.error.message)
-        if task.status == "completed":
-            return say.results_unavailable if task.results_unavailable else f"{task.width} × {task.height}"
-        return say.canceled if task.status == "canceled" else say.failed
+        return end_of(task, say)
     if task.cancel_requested:
         return say.canceling
     parts = [say.pending if task.status == "pending" else say.processing]
@@ -163,3 +159,12 @@ def state_of(followed: FollowedTask, session: Session, say: Words) -> str:
     if task.eta is not None:
         parts.append(remaining(task.eta, session.client.connection.now(), say))
     return " · ".join(parts)
+
+
+def end_of(task: Task, say: Words) -> str:
+    """What came of it."""
+    if task.error is not None:
+        return say.failures.get(task.error.code, task.error.message)
+    if task.status == "completed":
+        return say.results_unavailable if task.results_unavailable else f"{task.width} × {task.height}"
+    return say.canceled if task.status == "canceled" else say.failed
