@@ -80,7 +80,6 @@ def Opened(session: Session, whereabouts: Whereabouts, picture: Picture, say: Wo
     opened = ft.use_memo(lambda: OpenedPicture(session, picture.id), [picture.id])
     ft.use_state(opened)
     is_sharing, set_is_sharing = ft.use_state(False)
-    is_copied, set_is_copied = ft.use_state(False)
     is_wide, is_informed = whereabouts.is_wide, whereabouts.shows_details
 
     async def inform() -> None:
@@ -91,7 +90,7 @@ def Opened(session: Session, whereabouts: Whereabouts, picture: Picture, say: Wo
         whereabouts.shows_details = False
 
     ft.use_effect(inform, [is_informed])
-    facts = details(picture, opened, session.catalogue, say, lambda: set_is_copied(True), is_copied=is_copied)
+    facts = details(picture, opened, session.catalogue, say)
     below = sheet(say.details, facts, say, fold, is_wide=False, is_tall=False)
     ft.use_dialog(below if is_informed and not is_wide else None)
     size = " · ".join([f"{picture.width} × {picture.height}", *([picture.model] if picture.model else [])])

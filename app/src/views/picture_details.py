@@ -8,29 +8,17 @@ from state.catalogue import Catalogue
 from state.opened import OpenedPicture
 from texts.spans import since
 from texts.words import Words
+from views.copying import Copy
+from views.keyed import keyed
 from views.look import GAP, label
-from views.named import Action
 from views.troubles import trouble, waiting
 
 
-def details(
-    picture: Picture,
-    opened: OpenedPicture,
-    catalogue: Catalogue,
-    say: Words,
-    copied: Action,
-    *,
-    is_copied: bool,
-) -> list[ft.Control]:
+def details(picture: Picture, opened: OpenedPicture, catalogue: Catalogue, say: Words) -> list[ft.Control]:
     lines: list[ft.Control] = []
     if picture.prompt:
-        copy = ft.TextButton(
-            say.copied if is_copied else say.copy_prompt,
-            icon=ft.Icons.CHECK if is_copied else ft.Icons.CONTENT_COPY,
-            action=ft.CopyToClipboard(picture.prompt),
-            on_click=copied,
-        )
-        lines += [fact(say.prompt_of_it, picture.prompt), ft.Row([ft.Semantics(content=copy, live_region=True)])]
+        copy = keyed("copy", Copy, picture.prompt, say.copy_prompt, say, is_quiet=True)
+        lines += [fact(say.prompt_of_it, picture.prompt), ft.Row([copy])]
     if opened.recipe is not None:
         lines += ingredients(opened.recipe, catalogue, say)
     elif opened.unknown is not None:

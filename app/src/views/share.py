@@ -13,6 +13,8 @@ from state.session import Session
 from state.shares import DAY, LIVES, Sharing
 from texts.spans import since, span
 from texts.words import Words
+from views.copying import Copy
+from views.keyed import keyed
 from views.look import GAP, field, label, quiet
 from views.named import Action
 from views.qr import qr_png
@@ -28,15 +30,10 @@ def ShareSheet(session: Session, picture: Picture, say: Words, close: Action, *,
     """Nothing in its place: the sheet lies above everything."""
     sharing = ft.use_memo(lambda: Sharing(session.client, picture.id), [picture.id])
     ft.use_state(sharing)
-    copied, set_copied = ft.use_state("")
     url = (sharing.made.url or "") if sharing.made is not None else ""
     qr = ft.use_memo(lambda: qr_png(url) if url else b"", [url])
     ft.use_effect(sharing.load, [])
-    if url:
-        copy = copy_button(url, say, lambda: set_copied(url), is_copied=copied == url)
-        lines = [made(sharing, url, qr, copy, say)]
-    else:
-        lines = terms(sharing, say)
+    lines = [made(sharing, url, qr, say)] if url else terms(sharing, say)
     if sharing.refusal is not None and "password" not in sharing.refusal.fields:
         lines.append(trouble(sharing.refusal, say))
     lines += [ft.Divider(height=GAP), *links(sharing, say)]
@@ -102,7 +99,7 @@ def switch(name: str, choose: Callable[[bool], None], *, is_on: bool) -> ft.Cont
     return ft.MergeSemantics(content=row)
 
 
-def made(sharing: Sharing, url: str, qr: bytes, copy: ft.Control, say: Words) -> ft.Control:
+def made(sharing: Sharing, url: str, qr: bytes, say: Words) -> ft.Control:
     code = ft.Image(
         qr,
         fit=ft.BoxFit.NONE,
@@ -117,23 +114,11 @@ def made(sharing: Sharing, url: str, qr: bytes, copy: ft.Control, say: Words) ->
             exclude_semantics=True,
             label=url,
         ),
-        copy,
+        keyed("copy", Copy, url, say.share_copy, say),
         ft.Text(say.share_once, size=13, color=ft.Colors.ON_SURFACE_VARIANT, text_align=ft.TextAlign.CENTER),
         ft.TextButton(say.share_another, on_click=sharing.make_another),
     ]
     return ft.Column(lines, spacing=GAP, tight=True, horizontal_alignment=ft.CrossAxisAlignment.CENTER)
-
-
-def copy_button(url: str, say: Words, copied: Action, *, is_copied: bool) -> ft.Control:
-    """Copies within the click: a browser allows it at no other time."""
-    button = ft.FilledButton(
-        say.copied if is_copied else say.share_copy,
-        icon=ft.Icons.CHECK if is_copied else ft.Icons.CONTENT_COPY,
-        action=ft.CopyToClipboard(url),
-        on_click=copied,
-        height=48,
-    )
-    return ft.Semantics(content=button, live_region=True)
 
 
 def links(sharing: Sharing, say: Words) -> list[ft.Control]:

@@ -10,6 +10,7 @@ from state.api_keys import KeyDraft, Life
 from state.session import Session
 from texts.words import Words
 from views.account.column import column
+from views.copying import Copy
 from views.keyed import keyed
 from views.look import GAP, card, field, label, quiet
 from views.named import Action
@@ -25,7 +26,6 @@ def NewKey(
 ) -> ft.Control:
     draft, _ = ft.use_state(KeyDraft(session.client))
     is_pressed, set_is_pressed = ft.use_state(False)
-    is_copied, set_is_copied = ft.use_state(False)
 
     async def submit() -> None:
         set_is_pressed(True)
@@ -37,7 +37,7 @@ def NewKey(
         close()
 
     secret = draft.made.key if draft.made is not None else None
-    ft.use_dialog(handing_over(secret, say, lambda: set_is_copied(True), take, is_copied=is_copied) if secret else None)
+    ft.use_dialog(handing_over(secret, say, take) if secret else None)
     wrong = draft.complaint.fields if draft.complaint is not None else {}
     user = session.account.user
     allowed = [each for each in get_args(Scope) if each != "admin" or (user is not None and user.role == "operator")]
@@ -108,7 +108,7 @@ def lives(draft: KeyDraft, say: Words) -> ft.Control:
     )
 
 
-def handing_over(secret: str, say: Words, copied: Action, take: Action, *, is_copied: bool) -> ft.AlertDialog:
+def handing_over(secret: str, say: Words, take: Action) -> ft.AlertDialog:
     shown = ft.Container(
         ft.Text(secret, selectable=True),
         padding=GAP,
@@ -126,11 +126,6 @@ def handing_over(secret: str, say: Words, copied: Action, take: Action, *, is_co
         content=ft.Column([warning, shown], spacing=GAP, tight=True, width=420),
         actions=[
             ft.TextButton(say.key_taken, on_click=take),
-            ft.FilledButton(
-                say.copy,
-                icon=ft.Icons.CHECK if is_copied else ft.Icons.COPY,
-                action=ft.CopyToClipboard(secret),
-                on_click=copied,
-            ),
+            keyed("copy", Copy, secret, say.copy, say),
         ],
     )
