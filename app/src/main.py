@@ -27,7 +27,7 @@ async def show(page: ft.Page, http: httpx.AsyncClient) -> None:
         await files.save_file(file_name=name, src_bytes=content)
 
     client = Client(Connection(http, KeptTokens(storage), visitor().headers))
-    session = Session(client, Preferences(storage), save_file, visitor().export_page, visitor().assets)
+    session = Session(client, Preferences(storage), save_file, visitor().saving_page, visitor().assets)
     Surface(page, session).show()
     await session.preferences.load(await spoken(page))
     await session.begin()

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
 
 @dataclass(frozen=True)
@@ -12,15 +11,12 @@ class Visitor:
     """Attributes:
     headers: what calls on the visitor's behalf carry.
     assets: where the client's own files are.
+    saving_page: where the browser saves files by itself; empty: nowhere.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     assets: str = ""
-
-    @property
-    def export_page(self) -> str:
-        """Where a browser fetches an export by itself; empty on a device, which has no such page."""
-        return urljoin(self.assets, "../export.html") if self.assets else ""
+    saving_page: str = ""
 
 
 _visitor: ContextVar[Visitor] = ContextVar("visitor", default=Visitor())  # noqa: B039 - frozen

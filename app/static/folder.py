@@ -10,7 +10,7 @@ from pathlib import Path
 import flet_web
 
 from app.static.package import package
-from app.web.files import NOWHERE, PREFIX, Site, compress, contents, first_page, media_type
+from app.web.files import NOWHERE, PREFIX, SAVING, Site, compress, contents, first_page, media_type
 from app.web.site import FOR_EVER, HEADERS, NONE
 
 WORKER = ("python.js", "python-worker.js")
@@ -43,7 +43,7 @@ def build(out: Path, server: str = "") -> Site:
     strangers = sorted(path.name for path in out.iterdir() if path.name not in OURS) if out.exists() else []
     if strangers:
         raise StrangersFiles(f"{out} holds {', '.join(strangers)}, which no build has put there")
-    files = {**dict(contents()), **dict(_python(server))}
+    files = {name: content for name, content in contents() if name not in SAVING} | dict(_python(server))
     version = _digest(files)
     base = f"{PREFIX[1:]}/{version}"
     for name, content in files.items():

@@ -27,6 +27,11 @@ HERE = Path(__file__).parent
 ASSETS = HERE.parent / "src" / "assets"
 PREFIX = "/app"
 
+SAVING_PAGE = "save.html"
+"""Where browsers save files by themselves, with the files that it loads (SAVING): the web process alone has it."""
+
+SAVING = (SAVING_PAGE, "save.css", "save.js")
+
 FLUTTER = (
     "flutter_bootstrap.js",
     "main.dart.js",
@@ -94,9 +99,9 @@ class Site:
     index: bytes
 
     @property
-    def assets(self) -> str:
-        """Path of the client's own files."""
-        return f"{PREFIX}/{self.version}/assets"
+    def path(self) -> str:
+        """Where its files are, as in the URL."""
+        return f"{PREFIX}/{self.version}"
 
 
 def lay_ready(parent: Path) -> Site:

@@ -48,7 +48,7 @@ def create_app(settings: Settings, site: Site) -> Starlette:
         async def main(page: ft.Page) -> None:
             await show(page, http)
 
-        await receive(websocket, main, assets=site.assets, session_seconds=settings.session_seconds)
+        await receive(websocket, main, site=site, session_seconds=settings.session_seconds)
 
     async def healthz(_: Request) -> PlainTextResponse:
         return PlainTextResponse("ok\n")

@@ -16,6 +16,7 @@ from flet_web.fastapi.flet_app_manager import app_manager
 from prometheus_client import Gauge
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from app.web.files import SAVING_PAGE, Site
 from visitor import Visitor, visiting
 
 log = structlog.get_logger()
@@ -81,12 +82,13 @@ class Visit(FletApp):  # type: ignore[misc] # flet_web has no types
 
 
 async def receive(
-    websocket: WebSocket, main: Main, *, assets: str, session_seconds: int, beat_seconds: float = BEAT_SECONDS
+    websocket: WebSocket, main: Main, *, site: Site, session_seconds: int, beat_seconds: float = BEAT_SECONDS
 ) -> None:
-    """Serves one connection to its end. `assets` is the path of the client's own files."""
+    """Serves one connection to its end."""
     headers = websocket.headers
     host = headers.get("host", "")
-    if urlsplit(headers.get("origin", "")).netloc != host:
+    origin = headers.get("origin", "")
+    if urlsplit(origin).netloc != host:
         await websocket.close(FOREIGN_PAGE)
         return
     address = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()  # Envoy's; what stands before is anybody's
@@ -97,7 +99,8 @@ async def receive(
             "X-Forwarded-Proto": headers.get("x-forwarded-proto", "http"),
             "User-Agent": headers.get("user-agent", ""),
         },
-        assets=f"{headers.get('origin', '')}{assets}/",
+        assets=f"{origin}{site.path}/assets/",
+        saving_page=f"{origin}{site.path}/{SAVING_PAGE}",
     )
 
     async def begin(page: ft.Page) -> None:

@@ -17,6 +17,7 @@ from state.api_keys import ApiKeys, KeyDraft
 from state.leaving import Deletion, Export
 from state.password import PasswordChange
 from state.preferences import Preferences
+from state.saving import Saver
 from state.session import Session
 from state.sign_ins import SignIns
 from state.storage_use import StorageUsed
@@ -290,7 +291,7 @@ def test_everything_can_be_taken_along_as_a_file(installation):
             used = StorageUsed(client)
             await used.load()
             assert used.known.pictures == 1
-            export = Export(client, save_file)
+            export = Export(client, Saver(client, save_file))
             await export.run()
             assert export.is_done
             ((name, content),) = saved.items()
@@ -308,9 +309,10 @@ def test_a_browser_that_fetches_an_export_by_itself_keeps_tokens_that_are_good(i
         memory = Memory()
         async with somebody(installation.url, memory) as client:
             await client.connection.keep(expired(memory.tokens))
-            export = Export(client, no_file)
-            await export.prepare()
-            assert export.complaint is None
+            export = Export(client, Saver(client, no_file, "save.html"))
+            assert export.saving_url == "save.html#export"
+            await export.run()
+            assert (export.is_done, export.complaint) == (False, None)
             headers = {"Authorization": f"Bearer {memory.tokens.access_token}"}
             async with httpx.AsyncClient(base_url=installation.url, headers=headers) as browser:
                 assert (await browser.get("/api/v1/auth/me/export")).is_success
@@ -322,7 +324,7 @@ def test_an_export_without_a_network_is_no_file(installation):
     async def story() -> None:
         with TcpProxy(installation.url.removeprefix("http://")) as network:
             async with somebody(f"http://{network.address}") as client:
-                export = Export(client, no_file)
+                export = Export(client, Saver(client, no_file))
                 network.drop()
                 await export.run()
                 assert (export.is_done, export.complaint.code) == (False, "offline")

@@ -42,13 +42,13 @@ class Drawer:
 
 
 @asynccontextmanager
-async def a_session(url: str) -> AsyncIterator[tuple[Session, Picture, Drawer]]:
+async def a_session(url: str, saving_page: str = "") -> AsyncIterator[tuple[Session, Picture, Drawer]]:
     """Somebody's, with one picture."""
     async with somebody(url) as client:
         task = await client.generate(a_recipe("a lighthouse"), a_key())
         await ended(client, task)
         drawer = Drawer()
-        session = Session(client, Preferences(drawer), drawer.save)
+        session = Session(client, Preferences(drawer), drawer.save, saving_page)
         await session.begin()
         (picture,) = session.gallery.pictures
         yield session, picture, drawer
@@ -62,12 +62,27 @@ def test_the_file_gets_the_servers_name(installation):
     async def story() -> None:
         async with a_session(installation.url) as (session, picture, drawer):
             opened = OpenedPicture(session, picture.id)
-            await opened.download(picture, "jpeg")
+            assert opened.saving_url == ""
+            opened.choose("jpeg")
+            await opened.download()
             assert (opened.saving, opened.complaint) == ("done", None)
             ((name, content),) = drawer.files.items()
             assert name.endswith(".jpg")
             assert "a lighthouse" in name.replace("-", " ")
             assert content.startswith(b"\xff\xd8\xff")
+
+    run(story)
+
+
+def test_a_file_that_the_browser_fetches_by_itself_is_not_fetched_here(installation):
+    async def story() -> None:
+        async with a_session(installation.url, "save.html") as (session, picture, drawer):
+            opened = OpenedPicture(session, picture.id)
+            assert opened.saving_url == f"save.html#picture/{picture.id}/png"
+            opened.choose("webp")
+            assert opened.saving_url == f"save.html#picture/{picture.id}/webp"
+            await opened.download()
+            assert (opened.saving, opened.complaint, drawer.files) == ("", None, {})
 
     run(story)
 
@@ -89,7 +104,7 @@ def test_without_the_server_nothing_is_saved_or_known_and_it_is_said_why(install
             async with a_session(f"http://{network.address}") as (session, picture, drawer):
                 opened = OpenedPicture(session, picture.id)
                 network.drop()
-                await opened.download(picture, "png")
+                await opened.download()
                 assert (opened.saving, opened.complaint.code, drawer.files) == ("", "offline", {})
                 assert not await opened.use_again()
                 await opened.mark(picture)

@@ -2,11 +2,13 @@
 
 import asyncio
 import io
+import math
 import zipfile
 from dataclasses import replace
 
 from state.deleting import Deleting
 from state.gallery import Gallery
+from state.saving import Saver
 from state.selection import ARCHIVE_BYTES, Selection, parts_of
 from tests.app.clients import somebody
 from tests.app.test_gallery import painted
@@ -17,9 +19,9 @@ class Downloads(list):
         self.append((name, content))
 
 
-def selection_of(client, downloads: Downloads, undo_seconds: float = 0) -> Selection:
+def selection_of(client, downloads: Downloads, undo_seconds: float = 0, page: str = "") -> Selection:
     gallery = Gallery(client)
-    return Selection(client, gallery, Deleting(client, gallery, undo_seconds), downloads.save)
+    return Selection(client, gallery, Deleting(client, gallery, undo_seconds), Saver(client, downloads.save, page))
 
 
 def test_chosen_pictures_come_as_one_zip_with_the_names_of_what_they_show(installation):
@@ -36,6 +38,23 @@ def test_chosen_pictures_come_as_one_zip_with_the_names_of_what_they_show(instal
             assert name.endswith(".zip")
             assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["001-a-teapot.png", "002-雨后的古镇.png"]
             assert not selection.is_on
+
+    asyncio.run(story())
+
+
+def test_zips_that_the_browser_fetches_by_itself_are_not_fetched_here(installation):
+    async def story() -> None:
+        async with somebody(installation.url) as client:
+            await painted(client, "a fox", "a teapot")
+            downloads = Downloads()
+            selection = selection_of(client, downloads, page="save.html")
+            await selection.gallery.load()
+            newer, older = selection.gallery.pictures
+            selection.begin("")
+            selection.take_all()
+            assert selection.saving_url == f"save.html#archives/{newer.id},{older.id}"
+            await selection.save()
+            assert (downloads, selection.complaint, selection.is_on) == ([], None, False)
 
     asyncio.run(story())
 
@@ -93,15 +112,20 @@ def test_all_can_be_chosen_and_again_none(installation):
     asyncio.run(story())
 
 
-def test_a_zip_holds_a_hundred_pictures_and_as_many_bytes_as_the_process_can_spare(installation):
+def test_a_zip_holds_a_hundred_pictures_and_as_many_bytes_as_the_client_can_spare(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
             await painted(client, "a fox")
             (picture,) = (await client.pictures.page()).results
         small, large = replace(picture, size_bytes=1000), replace(picture, size_bytes=ARCHIVE_BYTES // 2)
-        assert [len(part) for part in parts_of([small] * 201)] == [100, 100, 1]
-        assert [len(part) for part in parts_of([large] * 5)] == [2, 2, 1]
-        assert [len(part) for part in parts_of([replace(picture, size_bytes=2 * ARCHIVE_BYTES)] * 2)] == [1, 1]
-        assert list(parts_of([])) == []
+        huge = replace(picture, size_bytes=2 * ARCHIVE_BYTES)
+        for pictures, sizes in (
+            ([small] * 201, [100, 100, 1]),
+            ([large] * 5, [2, 2, 1]),
+            ([huge] * 2, [1, 1]),
+            ([], []),
+        ):
+            assert [len(part) for part in parts_of(pictures, ARCHIVE_BYTES)] == sizes
+        assert [len(part) for part in parts_of([huge] * 101, math.inf)] == [100, 1]
 
     asyncio.run(story())

@@ -11,7 +11,7 @@ import pytest
 
 from app.static.__main__ import main
 from app.static.folder import build
-from app.web.files import FALLBACKS, FOREIGN, NOWHERE
+from app.web.files import FALLBACKS, FOREIGN, NOWHERE, SAVING
 from tests.app.static_host import headers_for, headers_of
 
 FALLBACK = Path("app/web/fallback")
@@ -76,6 +76,11 @@ def test_what_the_engine_would_ask_a_foreign_host_for_is_here(static_build, fold
     assert FOREIGN not in content
     (place,) = set(re.findall(re.escape(NOWHERE) + rb"[\w@./-]+/", content))
     assert (folder / place.decode() / "wasm" / "rive_native.js").is_file()
+
+
+def test_the_page_on_which_a_browser_saves_stays_behind(static_build):
+    """The client saves by itself there."""
+    assert [name for name in SAVING if (static_build.folder / name).exists()] == []
 
 
 def test_pyodide_finds_itself_and_no_packages_elsewhere(static_build):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import flet as ft
 import msgpack
@@ -13,8 +14,11 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
 
+from app.web.files import Site
 from app.web.visits import FORGOTTEN, receive
 from tests.app.visitors import CRASHED, PAGE, REGISTER, frame_of
+
+SITE = Site(Path(), "0", {}, b"")
 
 SECRET = "what somebody wrote"
 
@@ -38,7 +42,7 @@ async def fragile(page: ft.Page) -> None:
 
 def test_a_page_hears_that_its_connection_is_there():
     async def visit(websocket) -> None:
-        await receive(websocket, fragile, assets="/app", session_seconds=1, beat_seconds=0.01)
+        await receive(websocket, fragile, site=SITE, session_seconds=1, beat_seconds=0.01)
 
     app = Starlette(routes=[WebSocketRoute("/ws", visit)])
     with (
@@ -50,7 +54,7 @@ def test_a_page_hears_that_its_connection_is_there():
 
 def test_a_page_that_remembers_a_session_which_is_no_more_is_told_to_begin_anew():
     async def visit(websocket) -> None:
-        await receive(websocket, fragile, assets="/app", session_seconds=1)
+        await receive(websocket, fragile, site=SITE, session_seconds=1)
 
     app = Starlette(routes=[WebSocketRoute("/ws", visit)])
     with (
@@ -65,7 +69,7 @@ def test_a_page_that_remembers_a_session_which_is_no_more_is_told_to_begin_anew(
 
 def test_a_visitor_hears_of_an_error_while_something_is_rendered_and_the_log_hears_where():
     async def visit(websocket) -> None:
-        await receive(websocket, fragile, assets="/app", session_seconds=1)
+        await receive(websocket, fragile, site=SITE, session_seconds=1)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import flet as ft
 from api.client import Client
 from api.problems import ApiError
 from state.complaints import Complaint
-from state.saving import SaveFile
+from state.saving import Saver
 
 
 @dataclass(eq=False)
@@ -19,28 +19,23 @@ class Export(ft.Observable):
     """
 
     client: Client
-    save_file: SaveFile
+    saver: Saver
     is_busy: bool = False
     is_done: bool = False
     complaint: Complaint | None = None
 
-    async def prepare(self) -> None:
-        """For a browser, which fetches the file by itself with the tokens that it keeps: renews them if need be."""
-        self.complaint = None
-        try:
-            await self.client.me()
-        except ApiError as error:
-            self.complaint = Complaint.about(error)
+    @property
+    def saving_url(self) -> str:
+        """Where the browser saves it by itself, as `run` does; empty: nowhere."""
+        return self.saver.url_of_export()
 
     async def run(self) -> None:
-        """On a device."""
         if self.is_busy:
             return
         self.is_busy, self.is_done, self.complaint = True, False, None
         try:
-            file = await self.client.accounts.export()
-            await self.save_file(file.name or "imagegen-export.zip", file.content)
-            self.is_done = True
+            await self.saver.save(self.client.accounts.export, "imagegen-export.zip")
+            self.is_done = not self.saving_url
         except ApiError as error:
             self.complaint = Complaint.about(error)
         finally:

@@ -1,6 +1,7 @@
 """The picture that is shown in full: what it was painted from, and what is done with it."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import flet as ft
@@ -17,7 +18,8 @@ class OpenedPicture(ft.Observable):
     """Attributes:
     recipe: None until somebody wants to know it.
     unknown: why it is not known.
-    saving: whether the file is on its way, or has arrived.
+    kind: of file that is saved.
+    saving: whether the file is on its way through the client, or has arrived.
     complaint: why the last thing that was wanted did not succeed.
     """
 
@@ -25,6 +27,7 @@ class OpenedPicture(ft.Observable):
     result_id: str
     recipe: NotedRecipe | None = None
     unknown: Complaint | None = None
+    kind: Format = "png"
     saving: Literal["", "busy", "done"] = ""
     complaint: Complaint | None = None
 
@@ -46,12 +49,25 @@ class OpenedPicture(ft.Observable):
         self.session.draft.use(self.recipe)
         return True
 
-    async def download(self, picture: Picture, kind: Format) -> None:
+    def choose(self, kind: Format) -> None:
+        self.kind, self.saving = kind, ""
+
+    @property
+    def saving_url(self) -> str:
+        """Where the browser saves it by itself, as `download` does; empty: nowhere."""
+        return self.session.saver.url_of_picture(self.result_id, self.kind)
+
+    async def download(self) -> None:
         if self.saving == "busy":
             return
         self.saving, self.complaint = "busy", None
-        self.complaint = await self.session.download(picture, kind)
-        self.saving = "" if self.complaint is not None else "done"
+        fetch = partial(self.session.client.pictures.fetch, self.result_id, self.kind)
+        try:
+            await self.session.saver.save(fetch, f"{self.result_id}.{self.kind}")
+        except ApiError as error:
+            self.saving, self.complaint = "", Complaint.about(error)
+        else:
+            self.saving = "" if self.saving_url else "done"
 
     async def mark(self, picture: Picture) -> None:
         """As a favorite, or as none any more."""

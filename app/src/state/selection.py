@@ -1,7 +1,9 @@
 """Pictures chosen together, to be kept as files or deleted."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import flet as ft
 
@@ -12,10 +14,10 @@ from api.resources import Picture
 from state.complaints import Complaint
 from state.deleting import Deleting
 from state.gallery import Gallery
-from state.saving import SaveFile
+from state.saving import Saver
 
 ARCHIVE_BYTES = 48 * 2**20
-"""Of pictures in one ZIP: on the web it lies in the memory of a process that serves everybody."""
+"""Of pictures in one ZIP that passes through the client: it lies in its memory."""
 
 
 @dataclass(eq=False)
@@ -30,7 +32,7 @@ class Selection(ft.Observable):
     client: Client
     gallery: Gallery
     deleting: Deleting
-    save_file: SaveFile
+    saver: Saver
     is_on: bool = False
     ids: frozenset[str] = frozenset()
     is_saving: bool = False
@@ -61,15 +63,19 @@ class Selection(ft.Observable):
         self.deleting.delete(self.pictures)
         self.end()
 
+    @property
+    def saving_url(self) -> str:
+        """Where the browser saves them by itself, as `save` does; empty: nowhere."""
+        return self.saver.url_of_archives(self._parts())
+
     async def save(self) -> None:
         """As ZIPs, where the person's downloads go; then nothing is chosen any more."""
         if self.is_saving:
             return
         self.is_saving, self.complaint = True, None
         try:
-            for part in parts_of(self.pictures):
-                file = await self.client.pictures.archive([picture.id for picture in part])
-                await self.save_file(file.name or "imagegen.zip", file.content)
+            for part in self._parts():
+                await self.saver.save(partial(self.client.pictures.archive, part), "imagegen.zip")
         except ApiError as error:
             self.complaint = Complaint.about(error)
         else:
@@ -77,13 +83,18 @@ class Selection(ft.Observable):
         finally:
             self.is_saving = False
 
+    def _parts(self) -> Iterator[Sequence[str]]:
+        """Ids, a ZIP each."""
+        for part in parts_of(self.pictures, most_bytes=math.inf if self.saver.page else ARCHIVE_BYTES):
+            yield [picture.id for picture in part]
 
-def parts_of(pictures: Sequence[Picture]) -> Iterator[Sequence[Picture]]:
+
+def parts_of(pictures: Sequence[Picture], most_bytes: float) -> Iterator[Sequence[Picture]]:
     """As many as one ZIP takes, and at least one."""
     part: list[Picture] = []
     size = 0
     for picture in pictures:
-        if part and (len(part) == MOST_IN_AN_ARCHIVE or size + picture.size_bytes > ARCHIVE_BYTES):
+        if part and (len(part) == MOST_IN_AN_ARCHIVE or size + picture.size_bytes > most_bytes):
             yield part
             part, size = [], 0
         part.append(picture)

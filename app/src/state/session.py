@@ -9,19 +9,17 @@ import flet as ft
 
 from api.client import Client
 from api.events import WAITS
-from api.pictures import Format
 from api.problems import ApiError, Unreachable
-from api.resources import Picture, Task
+from api.resources import Task
 from state.account import Account, Farewell
 from state.catalogue import Catalogue
-from state.complaints import Complaint
 from state.deleting import Deleting
 from state.draft import Draft, Suggestions
 from state.favorites import Favorites
 from state.gallery import Gallery
 from state.operations import Operations
 from state.preferences import Preferences
-from state.saving import SaveFile
+from state.saving import SaveFile, Saver
 from state.selection import Selection
 from state.tasks import Tasks
 
@@ -58,16 +56,14 @@ class Whereabouts(ft.Observable):
 
 class Session:
     """Attributes:
-    export_page: where a browser saves an export by itself; empty: the client does it.
     assets: where the client's own files are; empty: in the package.
     """
 
     def __init__(
-        self, client: Client, preferences: Preferences, save_file: SaveFile, export_page: str = "", assets: str = ""
+        self, client: Client, preferences: Preferences, save_file: SaveFile, saving_page: str = "", assets: str = ""
     ) -> None:
         self.client = client
-        self.save_file = save_file
-        self.export_page = export_page
+        self.saver = Saver(client, save_file, saving_page)
         self.assets = assets
         self.preferences = preferences
         self.whereabouts = Whereabouts()
@@ -76,7 +72,7 @@ class Session:
         self.gallery = Gallery(client)
         self.favorites = Favorites(client, self.gallery)
         self.deleting = Deleting(client, self.gallery)
-        self.selection = Selection(client, self.gallery, self.deleting, save_file)
+        self.selection = Selection(client, self.gallery, self.deleting, self.saver)
         self.tasks = Tasks(client, self.gallery.add, self._catch_up)
         self.operations = Operations(client)
         self.draft = Draft(client, self.catalogue, Suggestions(client), self._accepted)
@@ -128,15 +124,6 @@ class Session:
         """The browser has gone for good."""
         self._is_closed = True
         self._forget()
-
-    async def download(self, picture: Picture, kind: Format) -> Complaint | None:
-        """Saves the picture where the person's downloads go. Returns why it could not be fetched."""
-        try:
-            file = await self.client.pictures.fetch(picture.id, kind)
-        except ApiError as error:
-            return Complaint.about(error)
-        await self.save_file(file.name or f"{picture.id}.{kind}", file.content)
-        return None
 
     async def _settle_in(self) -> None:
         if self.account.phase == "member":

@@ -13,10 +13,18 @@ Go = Callable[[str], None]
 
 
 def icon_button(
-    icon: ft.IconData, name: str, action: Action, *, disabled: bool = False, color: ft.ColorValue | None = None
+    icon: ft.IconData,
+    name: str,
+    action: Action,
+    *,
+    disabled: bool = False,
+    color: ft.ColorValue | None = None,
+    at_once: ft.ClientAction | None = None,
 ) -> ft.Control:
-    """Its tooltip is for the eyes alone: a name that is also a tooltip would be read twice."""
-    button = ft.IconButton(icon, on_click=action, disabled=disabled, icon_color=color)
+    """`at_once` is done within the press, before `action`. Its tooltip is for the eyes alone: a name that is also a
+    tooltip would be read twice.
+    """
+    button = ft.IconButton(icon, action=at_once, on_click=action, disabled=disabled, icon_color=color)
     return ft.Container(named(button, name), tooltip=ft.Tooltip(name, exclude_from_semantics=True))
 
 

@@ -14,6 +14,7 @@ from views.look import GAP, INK
 from views.named import Action, Go, icon_button, named
 from views.picture_details import details, panel
 from views.picture_stage import Stage
+from views.saving import in_a_tab
 from views.share import ShareSheet
 from views.sheet import sheet
 from views.troubles import blank, explain, waiting
@@ -175,11 +176,17 @@ def foot(opened: OpenedPicture, picture: Picture, say: Words, go: Go) -> list[ft
         session.deleting.delete([picture])
         leave(session, go)
 
-    items = [ft.PopupMenuItem(FORMATS[kind], on_click=partial(opened.download, picture, kind)) for kind in FORMATS]
-    menu = ft.PopupMenuButton(items=items, icon=ft.Icons.ARROW_DROP_DOWN, icon_color=INK, tooltip="")
+    items = [ft.PopupMenuItem(FORMATS[each], on_click=partial(opened.choose, each)) for each in FORMATS]
+    kind: list[ft.Control] = [
+        ft.Text(FORMATS[opened.kind], color=INK),
+        ft.Icon(ft.Icons.ARROW_DROP_DOWN, color=INK),
+    ]
+    label = ft.Container(ft.Row(kind, spacing=0, tight=True), padding=8)
+    menu = ft.PopupMenuButton(label, items=items, tooltip="")
+    save = in_a_tab(opened.saving_url)
     return [
         icon_button(ft.Icons.REPLAY, say.use_again, use_again, color=INK),
         icon_button(ft.Icons.DELETE_OUTLINE, say.delete, delete, color=INK),
-        icon_button(ft.Icons.DOWNLOAD, say.download, partial(opened.download, picture, "png"), color=INK),
+        icon_button(ft.Icons.DOWNLOAD, say.download, opened.download, color=INK, at_once=save),
         named(menu, say.formats),
     ]

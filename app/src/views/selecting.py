@@ -6,6 +6,7 @@ from state.gallery import Gallery
 from state.selection import Selection
 from texts.words import Words
 from views.named import icon_button
+from views.saving import in_a_tab
 from views.troubles import trouble
 
 
@@ -22,7 +23,13 @@ def SelectionBar(selection: Selection, gallery: Gallery, say: Words) -> ft.Contr
                 expand=True,
             ),
             icon_button(ft.Icons.SELECT_ALL, say.choose_all, selection.take_all),
-            icon_button(ft.Icons.FOLDER_ZIP_OUTLINED, say.save_chosen, selection.save, disabled=not is_idle),
+            icon_button(
+                ft.Icons.FOLDER_ZIP_OUTLINED,
+                say.save_chosen,
+                selection.save,
+                disabled=not is_idle,
+                at_once=in_a_tab(selection.saving_url),
+            ),
             icon_button(ft.Icons.DELETE_OUTLINE, say.delete_chosen, selection.delete, disabled=not is_idle),
         ],
         spacing=4,

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Download, Locator, Page, Playwright, expect
+
+from tests.deploy.waiting import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -49,13 +51,18 @@ class Screen:
         self._ours = (urljoin(url, "/"), urljoin(also or url, "/"), "blob:", "data:")
         self.foreign: list[str] = []
         self.failures: list[str] = []
+        self._frames: list[str | bytes] = []
         page.set_default_timeout(30_000)
-        page.on("request", self._note)
+        page.context.on("request", self._note)
+        page.on("websocket", lambda socket: socket.on("framereceived", self._note_frame))
         page.on("pageerror", lambda error: self.failures.append(str(error)))
 
     def _note(self, request: Any) -> None:
         if not request.url.startswith(self._ours):
             self.foreign.append(request.url)
+
+    def _note_frame(self, frame: str | bytes) -> None:
+        self._frames.append(frame)
 
     def keep(self, tokens: Mapping[str, str]) -> None:
         """As a browser does for who is signed in: Flutter's shared_preferences puts a prefix before the name."""
@@ -87,6 +94,25 @@ class Screen:
         expect(control).to_be_enabled()
         self.page.wait_for_timeout(DEBOUNCE_MILLISECONDS)
         control.dispatch_event("click")
+
+    def save(self, name: str) -> Download:
+        """Presses what saves a file, which the browser does by itself: in another tab, which closes when it is done,
+        and without a piece of it passing through the session.
+        """
+        downloads: list[Download] = []
+
+        def note(download: Download) -> None:
+            downloads.append(download)
+
+        with self.page.context.expect_page() as tab:
+            self.page.context.once("page", lambda page: page.on("download", note))
+            self.press(name)
+        wait_until(lambda: self.page.evaluate("true") and bool(downloads))  # events come while something is asked
+        wait_until(lambda: self.page.evaluate("true") and tab.value.is_closed())
+        content = downloads[0].path().read_bytes()
+        piece = content[len(content) // 2 :][:64]
+        assert not any(isinstance(frame, bytes) and piece in frame for frame in self._frames)
+        return downloads[0]
 
     def type(self, label: str, text: str) -> None:
         """Until the field has it: the engine may only just be making its connection to a field that has the focus."""

@@ -1,10 +1,12 @@
 """What stories begin with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from tests.app.stories.browser import DESKTOP, PHONE, Screen
@@ -55,3 +57,13 @@ def register(shown: Screen, say: Words) -> str:
     shown.press(say.create_account)
     shown.sees(say.generate)
     return name
+
+
+@contextmanager
+def with_token(url: str, name: str) -> Iterator[httpx.Client]:
+    """A program of the person's."""
+    with httpx.Client(base_url=url, timeout=20) as http:
+        account = {"username": name, "password": PASSWORD}
+        token = http.post("/api/v1/auth/login", json=account).raise_for_status().json()["access_token"]
+        http.headers["authorization"] = f"Bearer {token}"
+        yield http

@@ -2,21 +2,15 @@
 
 import zipfile
 
-import httpx
-
 from tests.app.stories.browser import DESKTOP, PHONE, Screen, screen
-from tests.app.stories.people import PASSWORD, register
+from tests.app.stories.people import register, with_token
 from texts import WORDS
 from texts.words import Words
 
 
 def with_pictures(shown: Screen, say: Words, *prompts: str) -> None:
     """Somebody new, whose pictures are made elsewhere, at the gallery."""
-    name = register(shown, say)
-    with httpx.Client(base_url=shown.url, timeout=20) as http:
-        account = {"username": name, "password": PASSWORD}
-        token = http.post("/api/v1/auth/login", json=account).raise_for_status().json()["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with with_token(shown.url, register(shown, say)) as http:
         for prompt in prompts:
             body = {"prompt": prompt, "model": "sd15", "width": 256, "height": 256, "steps": 4}
             task = http.post("/api/v1/generation/generate", json=body).raise_for_status().json()
@@ -47,9 +41,7 @@ def test_pictures_are_found_kept_as_a_zip_and_deleted_together(installation, bro
         shown.press(named("a teapot"))
         shown.press(named("a fox in the snow"))
         shown.reads(say.chosen_count.format(n=2))
-        with shown.page.expect_download() as download:
-            shown.press(say.save_chosen)
-        with zipfile.ZipFile(download.value.path()) as archive:
+        with zipfile.ZipFile(shown.save(say.save_chosen).path()) as archive:
             assert archive.namelist() == ["001-a-teapot.png", "002-a-fox-in-the-snow.png"]
 
         shown.press(say.choose_pictures)

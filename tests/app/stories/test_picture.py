@@ -64,9 +64,10 @@ def test_a_favorite_stays_and_a_deleted_picture_can_be_had_back_once(installatio
         shown.press(picture)
         shown.press(say.mark)
         shown.sees(say.unmark)
-        with shown.page.expect_download() as download:
-            shown.press(say.download)
-        assert place.prompt in download.value.suggested_filename
+        assert place.prompt in shown.save(say.download).suggested_filename
+        shown.press(say.formats)
+        shown.press("WebP", "menuitem")
+        assert shown.save(say.download).suggested_filename.endswith(".webp")
         shown.press(say.details)
         shown.reads(say.seed)
         shown.press(say.close_sheet)

@@ -8,6 +8,7 @@ from texts.words import Words
 from views.account.column import column
 from views.keyed import keyed
 from views.look import card, quiet
+from views.saving import in_a_tab
 from views.secret import Secret
 from views.troubles import trouble
 
@@ -19,17 +20,16 @@ def DeletionView(session: Session, say: Words) -> ft.Control:
 
 @ft.component
 def ExportCard(session: Session, say: Words) -> ft.Control:
-    export, _ = ft.use_state(Export(session.client, session.save_file))
+    export, _ = ft.use_state(Export(session.client, session.saver))
     lines: list[ft.Control] = [quiet(say.export_about)]
     if export.complaint is not None:
         lines.append(trouble(export.complaint, say))
-    by_itself = ft.OpenUrl(session.export_page, target=ft.UrlTarget.BLANK) if session.export_page else None
     lines.append(
         ft.FilledTonalButton(
             say.loading if export.is_busy else say.export,
             icon=ft.Icons.CHECK if export.is_done else ft.Icons.DOWNLOAD,
-            action=by_itself,
-            on_click=export.prepare if by_itself else export.run,
+            action=in_a_tab(export.saving_url),
+            on_click=export.run,
             disabled=export.is_busy,
             height=48,
         )
