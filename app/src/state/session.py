@@ -9,7 +9,7 @@ import flet as ft
 
 from api.client import Client
 from api.events import WAITS
-from api.problems import ApiError, Unreachable
+from api.problems import Unreachable
 from api.resources import Task
 from state.account import Account, Farewell
 from state.catalogue import Catalogue
