@@ -30,10 +30,9 @@ def test_from_the_first_visit_to_the_end_of_the_account(installation, browser, p
         shown.press(say.zoom_in)
         shown.press(say.mark)
         shown.sees(say.unmark)
-        with shown.page.expect_download() as download:
-            shown.press(say.download)
-        assert download.value.suggested_filename.endswith(".png")
-        assert download.value.path().read_bytes().startswith(b"\x89PNG")
+        download = shown.save(say.download)
+        assert download.suggested_filename.endswith(".png")
+        assert download.path().read_bytes().startswith(b"\x89PNG")
 
         shown.press(say.share)
         shown.press(say.share_create)
