@@ -2,6 +2,7 @@
 
 import flet as ft
 
+from api.resources import Language
 from state.session import Session
 from views.look import WIDE, fonts, theme
 from views.shell import Views
@@ -20,6 +21,7 @@ class Surface:
         self._measure()
         page.theme, page.dark_theme = theme(), theme(is_dark=True)
         page.fonts = fonts(session.assets)
+        page.locale_configuration = locale(session.preferences.language)
         page.theme_mode = ft.ThemeMode(session.preferences.light)
         self._lit = session.preferences.subscribe(self._light_up)  # Flet itself holds a listener weakly
         page.on_resize = self._measure
@@ -34,8 +36,9 @@ class Surface:
         self._session.whereabouts.is_wide = (self._page.width or 0) >= WIDE
 
     def _light_up(self, _: object, changed: str | None) -> None:
-        if changed == "light":
+        if changed in ("light", "language"):
             self._page.theme_mode = ft.ThemeMode(self._session.preferences.light)
+            self._page.locale_configuration = locale(self._session.preferences.language)
             self._page.update()
 
     def _go(self, route: str) -> None:
@@ -58,3 +61,9 @@ class Surface:
         for observable in (*parts, *session.tasks.followed):
             observable.notify()  # type: ignore[no-untyped-call] # Flet's, without annotations
         await session.come_back()
+
+
+def locale(language: Language) -> ft.LocaleConfiguration:
+    """For the words of Flutter's own controls."""
+    spoken = ft.Locale(language)
+    return ft.LocaleConfiguration(supported_locales=[spoken], current_locale=spoken)

@@ -9,7 +9,7 @@ from state.draft import Draft
 from texts.words import Words
 from views.keyed import keyed
 from views.look import GAP, card, field, label
-from views.named import icon_button, named
+from views.named import icon_button
 
 
 @ft.component
@@ -64,15 +64,17 @@ def slider(
 
     return [
         ft.Row([label(name), ft.Text(shown)], alignment=ft.MainAxisAlignment.SPACE_BETWEEN),
-        named(
-            ft.Slider(
-                value=min(max(value, least), most),
-                min=least,
-                max=most,
-                divisions=max(1, round((most - least) / step)),
-                on_change_end=chosen,
-            ),
-            name,
+        ft.MergeSemantics(
+            content=ft.Semantics(
+                content=ft.Slider(
+                    value=min(max(value, least), most),
+                    min=least,
+                    max=most,
+                    divisions=max(1, round((most - least) / step)),
+                    on_change_end=chosen,
+                ),
+                value=f"{name}: {shown}",  # the engine tells a slider's value alone, and would tell a percentage
+            )
         ),
     ]
 

@@ -73,11 +73,13 @@ def told(operations: Operations, catalogue: Catalogue, now: datetime, say: Words
         lines.append(card(blank(ft.Icons.MEMORY_OUTLINED, say.no_workers, say.no_workers_advice)))
     lines += [
         label(say.queues),
-        card(rows([queue_row(queue, catalogue, say) for queue in unfinished(operations)], say.queues_empty)),
+        card(
+            rows([queue_row(queue, catalogue, say) for queue in unfinished(operations)], say.queues_empty), padding=20
+        ),
     ]
     lines += [
         label(say.models_here),
-        card(rows([model_row(model, operations, say) for model in catalogue.models], say.no_models)),
+        card(rows([model_row(model, operations, say) for model in catalogue.models], say.no_models), padding=20),
     ]
     return lines
 
@@ -130,7 +132,13 @@ def WorkerCard(operations: Operations, worker: Worker, catalogue: Catalogue, now
         wrap=True,
         alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
     )
-    return card(ft.Column([head, *facts(worker, catalogue, now, say)], spacing=8, tight=True), padding=20)
+    column = ft.Column(
+        [head, *facts(worker, catalogue, now, say)],
+        spacing=8,
+        tight=True,
+        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+    )
+    return card(column, padding=20)
 
 
 def standing(worker: Worker, say: Words) -> ft.Control:

@@ -1,6 +1,6 @@
 """A password that is typed, hidden until its writer wants to see it."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable
 
 import flet as ft
 
@@ -11,28 +11,28 @@ from views.named import Action, icon_button
 
 @ft.component
 def Secret(
-    typed: MutableMapping[str, str],
-    name: str,
+    value: str,
+    keep: Callable[[str], None],
     say: Words,
     submit: Action,
     *,
     label: str,
-    hint: ft.AutofillHint,
+    hint: ft.AutofillHint | None = None,
     error: str | None = None,
     helper: str | None = None,
 ) -> ft.Control:
-    """Keeps what is typed in `typed` by the field's name, and shows what is there."""
+    """`keep` is told of what is typed."""
     is_hidden, set_is_hidden = ft.use_state(True)
 
-    def keep(event: ft.Event[ft.TextField]) -> None:
-        typed[name] = event.control.value or ""
+    def typed(event: ft.Event[ft.TextField]) -> None:
+        keep(event.control.value or "")
 
     return field(
-        value=typed[name],
+        value=value,
         label=label,
-        autofill_hints=[hint],
+        autofill_hints=[hint] if hint is not None else None,
         password=is_hidden,
-        on_change=keep,
+        on_change=typed,
         on_submit=submit,
         error=error,
         error_max_lines=3,

@@ -15,9 +15,10 @@ from texts.spans import since, span
 from texts.words import Words
 from views.copying import Copy
 from views.keyed import keyed
-from views.look import GAP, field, label, quiet
+from views.look import GAP, label, quiet
 from views.named import Action
 from views.qr import qr_png
+from views.secret import Secret
 from views.sheet import sheet
 from views.troubles import trouble
 
@@ -47,8 +48,8 @@ def terms(sharing: Sharing, say: Words) -> list[ft.Control]:
     def lives(event: ft.Event[ft.SegmentedButton]) -> None:
         sharing.choose(replace(chosen, expires_in=int(event.control.selected[0]) or None))
 
-    def typed(event: ft.Event[ft.TextField]) -> None:
-        sharing.choose(replace(sharing.terms, password=event.control.value or None))
+    def protect(password: str) -> None:
+        sharing.choose(replace(sharing.terms, password=password or None))
 
     def hide_prompt(is_on: bool) -> None:
         sharing.choose(replace(sharing.terms, hide_prompt=is_on))
@@ -69,15 +70,15 @@ def terms(sharing: Sharing, say: Words) -> list[ft.Control]:
             style=ft.ButtonStyle(padding=ft.Padding.symmetric(horizontal=4)),
             on_change=lives,
         ),
-        field(
-            value=chosen.password or "",
+        keyed(
+            "password",
+            Secret,
+            chosen.password or "",
+            protect,
+            say,
+            sharing.create,
             label=say.share_password,
-            password=True,
-            can_reveal_password=True,
-            max_length=128,
-            counter="",
             error=wrong,
-            on_change=typed,
         ),
         switch(say.share_hide_prompt, hide_prompt, is_on=chosen.hide_prompt),
         switch(say.share_allow_download, allow_download, is_on=chosen.allow_download),

@@ -25,7 +25,13 @@ def sheet(
     )
     if is_wide:
         content = ft.Container(column, width=READABLE)
-        return ft.AlertDialog(content=content, content_padding=ft.Padding.all(ROOM), scrollable=True, on_dismiss=close)
+        return ft.AlertDialog(
+            content=content,
+            content_padding=ft.Padding.all(ROOM),
+            scrollable=True,
+            semantics_label=title,
+            on_dismiss=close,
+        )
     column.scroll = ft.ScrollMode.AUTO
     return ft.BottomSheet(
         ft.Container(column, padding=ft.Padding(ROOM, 0, ROOM, ROOM)),

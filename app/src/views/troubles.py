@@ -43,7 +43,12 @@ def blank(icon: ft.IconData, title: str, advice: str, action: ft.Control | None 
     """A whole view that has nothing to show."""
     lines: list[ft.Control] = [
         ft.Icon(icon, size=56, color=ft.Colors.OUTLINE),
-        ft.Text(title, theme_style=ft.TextThemeStyle.TITLE_MEDIUM, text_align=ft.TextAlign.CENTER),
+        ft.Text(
+            title,
+            theme_style=ft.TextThemeStyle.TITLE_MEDIUM,
+            text_align=ft.TextAlign.CENTER,
+            color=ft.Colors.ON_SURFACE,
+        ),
         quiet(advice),
     ]
     if action is not None:

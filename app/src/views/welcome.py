@@ -10,12 +10,16 @@ from state.session import Session
 from texts import WORDS
 from texts.words import Words
 from views.keyed import keyed
-from views.look import ACCENT, GAP, READABLE, ROOM, chinese_name, field, heading, quiet
+from views.look import ACCENT, GAP, ROOM, chinese_name, field, heading, quiet
 from views.secret import Secret
 from views.troubles import trouble
 
 PICTURES = ("lighthouse", "balloons", "cabin")
 """Names of files in assets/welcome, in the order of their words; tests/app/test_welcome.py knows their seeds."""
+
+
+DOOR = 400
+"""Pixels, where it stands beside the introduction."""
 
 
 @ft.component
@@ -31,14 +35,14 @@ def Welcome(session: Session, account: Account, preferences: Preferences, *, is_
     if is_wide:
         introduction = ft.Column([mark(64), name(44), *about], spacing=ROOM, tight=True)
         row = ft.Row(
-            [ft.Container(introduction, expand=True), ft.Container(door, width=READABLE)],
-            spacing=80,
+            [ft.Container(introduction, expand=True), ft.Container(door, width=DOOR)],
+            spacing=64,
             vertical_alignment=ft.CrossAxisAlignment.CENTER,
         )
         top: list[ft.Control] = []
         content = ft.Container(row, width=1120, padding=48)
     else:
-        top = [mark(40), ft.Container(name(26), expand=True)]
+        top = [ft.Row([mark(40), name(26)], spacing=12, tight=True)]
         content = ft.Container(ft.Column([*about, door], spacing=GAP), padding=ft.Padding(ROOM, 0, ROOM, GAP))
     page = ft.Column(
         [ft.Container(content, alignment=ft.Alignment.CENTER)],
@@ -47,9 +51,16 @@ def Welcome(session: Session, account: Account, preferences: Preferences, *, is_
         alignment=ft.MainAxisAlignment.CENTER if is_wide else ft.MainAxisAlignment.START,
         horizontal_alignment=ft.CrossAxisAlignment.CENTER,
     )
-    above = ft.Row([*top, other], spacing=12, alignment=ft.MainAxisAlignment.END)
+    sides = ft.MainAxisAlignment.SPACE_BETWEEN if top else ft.MainAxisAlignment.END
+    above = ft.Row([*top, other], spacing=12, wrap=True, alignment=sides)
     padding = 8 if is_wide else ft.Padding(ROOM, 8, 8, 8)
-    return ft.SafeArea(ft.Column([ft.Container(above, padding=padding), page], spacing=0, expand=True), expand=True)
+    column = ft.Column(
+        [ft.Container(above, padding=padding), page],
+        spacing=0,
+        expand=True,
+        horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
+    )
+    return ft.SafeArea(column, expand=True)
 
 
 def mark(size: int) -> ft.Control:
@@ -159,8 +170,8 @@ def Door(session: Session, account: Account, say: Words) -> ft.Control:
         keyed(
             "password",
             Secret,
-            typed,
-            "password",
+            typed["password"],
+            partial(typed.__setitem__, "password"),
             say,
             enter,
             label=say.password,

@@ -1,5 +1,7 @@
 """Deleting the account: what goes with it, taking everything along before, and the password that confirms it."""
 
+from functools import partial
+
 import flet as ft
 
 from state.leaving import Deletion, Export
@@ -64,8 +66,8 @@ def DeletionCard(session: Session, say: Words) -> ft.Control:
         keyed(
             "password",
             Secret,
-            typed,
-            "password",
+            typed["password"],
+            partial(typed.__setitem__, "password"),
             say,
             submit,
             label=say.confirm_password,
@@ -82,7 +84,7 @@ def DeletionCard(session: Session, say: Words) -> ft.Control:
             disabled=deletion.is_busy,
             bgcolor=ft.Colors.ERROR,
             color=ft.Colors.ON_ERROR,
-            height=48,
+            style=ft.ButtonStyle(padding=14),  # grows with its text
         )
     )
     return card(column(lines))

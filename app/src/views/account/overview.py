@@ -74,6 +74,12 @@ def looks(preferences: Preferences, say: Words) -> ft.Control:
         on_change=light_up,
     )
     return ft.Column(
-        [label(say.language), ft.Row([languages]), ft.Container(height=4), label(say.light), ft.Row([lights])],
+        [
+            label(say.language),
+            ft.Row([languages]),
+            ft.Container(height=4),
+            label(say.light),
+            ft.Row([lights], scroll=ft.ScrollMode.AUTO),
+        ],
         spacing=8,
     )

@@ -1,5 +1,7 @@
 """Changing the password."""
 
+from functools import partial
+
 import flet as ft
 
 from state.password import PasswordChange
@@ -30,8 +32,8 @@ def PasswordView(session: Session, say: Words) -> ft.Control:
     current = keyed(
         "current",
         Secret,
-        typed,
-        "current_password",
+        typed["current_password"],
+        partial(typed.__setitem__, "current_password"),
         say,
         submit,
         label=say.current_password,
@@ -41,8 +43,8 @@ def PasswordView(session: Session, say: Words) -> ft.Control:
     new = keyed(
         "new",
         Secret,
-        typed,
-        "new_password",
+        typed["new_password"],
+        partial(typed.__setitem__, "new_password"),
         say,
         submit,
         label=say.new_password,
