@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.accounts import Account, an_operator
 from tests.app.stories.browser import CHROMIUM, DESKTOP, PHONE, Screen, launched, screen
@@ -142,46 +142,53 @@ PLACES: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.app.screenshots", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the PNG files")
+    parser.add_argument("--text", type=int, default=100, help="size of text as set in the browser, in percent")
     parser.add_argument("--only", default="", help="only views whose name begins so")
     arguments = parser.parse_args()
     if CHROMIUM is None:
         sys.exit("NOT RUN: there is no Chromium here (Debian: apt-get install chromium)")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    with _running() as installation, sync_playwright() as playwright:
-        browser = launched(playwright)
+    with running() as installation, sync_playwright() as playwright:
+        browser = launched(playwright.chromium, text_percent=arguments.text)
         for place in PLACES:
-            _take(installation, browser, place, arguments.out, arguments.only)
+            for theme in ("light", "dark"):
+                for name, scene in visits(installation, browser, place, theme, arguments.only):
+                    scene.shown.page.screenshot(path=arguments.out / f"{name}-{place}-{theme}.png")
+                    print(f"{name}-{place}-{theme}", flush=True)  # noqa: T201 - what a program for people says
         browser.close()
 
 
 @contextmanager
-def _running() -> Iterator[Installation]:
+def running() -> Iterator[Installation]:
+    """One that paints slowly enough to be watched."""
     with (
         tempfile.TemporaryDirectory(prefix="imagegen-screenshots-", ignore_cleanup_errors=True) as folder,
-        running_installation(Path(folder), SKETCH_STEP_SECONDS="0.08", **UNLIMITED) as installation,
+        running_installation(Path(folder), SKETCH_STEP_SECONDS="0.2", **UNLIMITED) as installation,
     ):
         yield installation
 
 
-def _take(installation: Installation, browser: Browser, place: str, out: Path, only: str) -> None:
+def visits(
+    installation: Installation, browser: Browser, place: str, theme: str, only: str = ""
+) -> Iterator[tuple[str, Scene]]:
+    """Every view by its name, as an operator with some pictures comes to it."""
     options = PLACES[place]
     language = "zh" if options["locale"] == "zh-CN" else "en"
     somebody = an_operator(installation)
     pictures = [_painted(somebody, prompt, seed) for seed, prompt in enumerate(PROMPTS[language], 1)][::-1]
-    for theme in ("light", "dark"):
-        for name, view in VIEWS.items():
-            if not name.startswith(only):
-                continue
-            with screen(browser, installation.url, **options, color_scheme=theme) as shown:
-                if view.route:
-                    shown.keep(somebody.tokens)
-                scene = Scene(shown, WORDS[language], PROMPTS[language], pictures, installation)
-                shown.open(view.route.format(picture=pictures[-1]) or "/")
-                shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
-                view.prepare(scene)
-                shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
-                shown.page.screenshot(path=out / f"{name}-{place}-{theme}.png")
-                print(f"{name}-{place}-{theme}", flush=True)  # noqa: T201 - what a program for people says
+    for name, view in VIEWS.items():
+        if not name.startswith(only):
+            continue
+        with screen(browser, installation.url, **options, color_scheme=theme) as shown:
+            if view.route:
+                shown.keep(somebody.tokens)
+            scene = Scene(shown, WORDS[language], PROMPTS[language], pictures, installation)
+            shown.open(view.route.format(picture=pictures[-1]) or "/")
+            expect(shown.page.get_by_text("Working...")).to_be_hidden()  # Flet's, until the client has come
+            shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+            view.prepare(scene)
+            shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+            yield name, scene
 
 
 def _painted(somebody: Account, prompt: str, seed: int) -> str:

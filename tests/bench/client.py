@@ -43,7 +43,7 @@ def measure(*, sessions: int, pictures: int, repeats: int) -> None:
         else:
             _await_compression(installation)
             with sync_playwright() as playwright:
-                browser = launched(playwright)
+                browser = launched(playwright.chromium)
                 _first_screens(installation, browser, repeats)
                 _row(*TITLES)
                 for number in (2 * PAGE_SIZE, pictures):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from playwright.sync_api import Browser, Download, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserType, Download, Locator, Page, expect
 
 from tests.deploy.waiting import wait_until
 
@@ -18,6 +18,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 """Flutter paints with WebGL, and this machine may have no GPU."""
+
+USUAL_TEXT_PIXELS = 16
+"""Of every browser."""
 
 FIRST_SCREEN_MILLISECONDS = 60_000
 """Of a cold browser on a busy machine; what it really takes is measured elsewhere."""
@@ -36,8 +39,10 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
 
 
-def launched(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+def launched(chromium: BrowserType, *, text_percent: int = 100) -> Browser:
+    """With text as large as the person has set it in the browser; Flutter takes it from there."""
+    text = f"--blink-settings=defaultFontSize={USUAL_TEXT_PIXELS * text_percent // 100}"
+    return chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, text])
 
 
 class Screen:

@@ -26,6 +26,6 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("NOT RUN: there is no Chromium here (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        chromium = launched(playwright)
+        chromium = launched(playwright.chromium)
         yield chromium
         chromium.close()
