@@ -25,8 +25,6 @@ PATIENCE = 180
 """Seconds for one command: an index or a registry that does not answer must not hold up everything else."""
 # kubernetes-validate knows no custom resources: tests/deploy/test_k8s.py lists those that we use.
 WITHOUT_SCHEMA = {"PodMonitor", "PrometheusRule", "ScaledObject"}
-# Starts when it is imported, so it is asked for its options instead.
-WITH_HELP = {"services.executor.sketch"}
 
 
 class Failed(Exception):
@@ -96,8 +94,7 @@ def check_image(extra: str, folder: Path) -> None:
     for module in started_from(extra):
         is_package = (PROJECT / module.replace(".", "/")).is_dir()
         script = f"import {module}.__main__" if is_package else f"import {module}"
-        command = ["-m", module, "--help"] if module in WITH_HELP else ["-c", script]
-        run([python, *command], cwd=folder, env=environment)
+        run([python, "-c", script], cwd=folder, env=environment)
 
 
 def started_from(extra: str) -> Iterator[str]:

@@ -5,5 +5,6 @@ import contextlib
 from services.executor.sketch.server import run
 from services.executor.sketch.settings import parse
 
-with contextlib.suppress(KeyboardInterrupt):
-    run(parse())
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        run(parse())
