@@ -8,6 +8,7 @@ import pytest
 
 from deploy.local.credentials import CONTEXTS
 from tests.deploy.rendered import K8S, NAME, OVERLAYS, PROJECT, containers, of_kind, overlay, own, pods
+from tests.rolling.update import FOUND_SECONDS
 
 # kubernetes-validate only warns of kinds that it does not know and of versions that were removed.
 KINDS = {
@@ -21,6 +22,11 @@ KINDS = {
 }
 # `m` and the binary multiples; 512Mib and 512MB are what people write by mistake.
 QUANTITY = re.compile(r"\d+(\.\d+)?(m|Ki|Mi|Gi|Ti)?")
+
+DNS_SECONDS = 5 + 5
+"""Until Envoy has an address: CoreDNS' answers may be kept for five seconds (`ttl` of its plugin kubernetes), and Envoy
+asks every five (`dns_refresh_rate`), unless they are told otherwise.
+"""
 
 every_overlay = pytest.mark.parametrize("name", OVERLAYS)
 
@@ -180,6 +186,13 @@ def test_a_pod_is_told_to_stop_only_after_its_callers_have_forgotten_it(name):
         spec = pods(name)[owner]["spec"]
         seconds = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert spec["terminationGracePeriodSeconds"] >= seconds + 20
+
+
+@every_overlay
+def test_the_next_pod_is_replaced_only_when_callers_have_found_the_new_one(name):
+    deployments = of_kind(name, "Deployment")
+    for owner in own(pods(name)).keys() & {*CONTEXTS, "gateway", "app"}:
+        assert deployments[owner]["spec"]["minReadySeconds"] >= DNS_SECONDS + FOUND_SECONDS
 
 
 def worker(name):
