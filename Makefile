@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 PROTOS = $(shell cd protos && find imagegen -name '*.proto' | sort)
 SERVICES = $(filter %_service.proto,$(PROTOS))
 
-.PHONY: help setup run backup restore executor auth test test-app app-static thorough doors chaos rolling fuzz audit bench simulate check check-deploy format proto lock
+.PHONY: help setup run backup restore executor auth test test-app app-static thorough doors chaos rolling upgrade fuzz audit bench simulate check check-deploy format proto lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -45,7 +45,7 @@ screenshots: setup ## Look at every view of the client, in both sizes and themes
 	@PYTHONPATH=$$PYTHONPATH:app/src $(BIN)/python -m tests.app.screenshots --out $(or $(OUT),var/screenshots)
 
 thorough: setup ## Run the tests of whole installations in their long form
-	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security
+	@THOROUGH=1 $(BIN)/pytest tests/e2e tests/security tests/rolling
 
 doors: setup ## Go through every door with clients that others wrote (needs Node.js 20 and npm)
 	@cd tests/doors/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -57,6 +57,9 @@ chaos: setup ## Hurt an installation at random and judge it: make chaos [TASKS=3
 
 rolling: setup ## Replace every process of an installation one by one while people use it: make rolling [USERS=50]
 	@$(BIN)/python -m tests.rolling --users $(or $(USERS),50)
+
+upgrade: setup ## Bring earlier code and its schema to what is here while people use it: make upgrade [FROM=REVISION] [USERS=50]
+	@$(BIN)/python -m tests.rolling --users $(or $(USERS),50) --from $(FROM)
 
 fuzz: setup ## Let schemathesis try every operation as two people: make fuzz [EXAMPLES=50] [SEED=1]
 	@$(BIN)/python -m tests.security.fuzz --examples $(or $(EXAMPLES),50) --seed $(or $(SEED),1)

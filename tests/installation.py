@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 
 from deploy.local.ports import reserved_ports
-from services.executor.settings import MODELS
 
 UNLIMITED = {
     "GATEWAY_RATE_LIMIT_PER_USER": "1000000",
@@ -34,7 +33,7 @@ CLIENT_FILES = "CLIENT_FILES"
 each would take four seconds of a core to compress the same files.
 """
 
-_PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[1]
 _START_SECONDS = 120
 _SIZES = ("SKETCHES", "REPLICAS")
 
@@ -111,24 +110,25 @@ class Installation:
 
 
 @contextmanager
-def running_installation(data: Path, **settings: str) -> Iterator[Installation]:
+def running_installation(data: Path, project: Path = PROJECT, **settings: str) -> Iterator[Installation]:
     """Starts the launcher on an empty folder and waits until a model is available; `settings` are its environment.
 
-    Every part is embedded, whatever the caller's environment says, but for those that the settings replace.
+    Every part is embedded, whatever the caller's environment says, but for those that the settings replace. The code
+    is that of `project`, which may be another revision's tree.
     """
-    models = shutil.copytree(MODELS, data / "models")
+    models = shutil.copytree(project / "services" / "executor" / "models", data / "models")
     if folder := os.environ.get(CLIENT_FILES):
         _lay_client_ready(Path(folder), data / "app")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_URL") and name not in _SIZES},
-        "PYTHONPATH": os.pathsep.join([str(_PROJECT), str(_PROJECT / "protos" / "gen")]),
+        "PYTHONPATH": os.pathsep.join([str(project), str(project / "protos" / "gen")]),
         "EXECUTOR_MODELS_DIR": str(models),
         **settings,
     }
     # Held to the end: the launcher, which chooses its own ports, must not choose this one for another of its parts.
     with reserved_ports(["public"]) as ports, (data / "launcher.log").open("wb") as output:
         command = [sys.executable, "-m", "deploy.local", "--port", str(ports["public"]), "--data-dir", str(data)]
-        launcher = subprocess.Popen(command, cwd=_PROJECT, env=environment, stdout=output, stderr=output)
+        launcher = subprocess.Popen(command, cwd=project, env=environment, stdout=output, stderr=output)
         installation = Installation(f"http://127.0.0.1:{ports['public']}", data, launcher)
         try:
             _await_ready(installation, launcher)

@@ -1,1 +1,4 @@
-"""A rolling update of a whole installation under load. `python -m tests.rolling` is the long form."""
+"""A rolling update of a whole installation under load, of the code that is here or from an earlier revision's to it.
+
+`python -m tests.rolling` is the long form.
+"""

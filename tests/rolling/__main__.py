@@ -1,5 +1,6 @@
 """python -m tests.rolling: replaces every process of an installation one by one while people use it.
 
+With --from, the installation is an earlier revision's at first, and gets today's schema and then today's processes.
 Prints what became of requests, streams and tasks. Exit 1 if any failed, did not resume or was lost.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.rolling.update import ONE_BY_ONE, Account, roll
+from tests.rolling.upgrade import CannotUpgrade, Upgrade, upgrade
 
 _SHOWN = 20
 
@@ -18,12 +20,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.rolling", description="Update an installation under load.")
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--data-dir", type=Path, help="an empty folder, to be kept (default: a temporary one)")
+    parser.add_argument(
+        "--from",
+        dest="revision",
+        nargs="?",
+        const="",
+        metavar="REVISION",
+        help="where it begins, as git names it (alone: the newest tag, or what was before the newest migration)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rolling-") as temporary:
-        account = roll(options.data_dir or Path(temporary), options.users, ONE_BY_ONE, tell=say)
+        data = options.data_dir or Path(temporary)
+        if options.revision is None:
+            account = roll(data, options.users, ONE_BY_ONE, tell=say)
+        else:
+            try:
+                done = upgrade(data, options.revision, options.users, tell=say)
+            except CannotUpgrade as refusal:
+                sys.exit(str(refusal))
+            say(*changes(done))
+            account = done.account
     say(*report(account))
     tally = account.tally
     sys.exit(bool(tally.failed or tally.stuck or tally.lost))
+
+
+def changes(done: Upgrade) -> Iterable[str]:
+    yield from ("", f"From {done.revision}", "", "Schema")
+    yield from (f"  {context:14}{before:>7} -> {after}" for context, (before, after) in done.schemas.items())
 
 
 def report(account: Account) -> Iterable[str]:

@@ -72,10 +72,12 @@ class Person:
         self._http.headers["authorization"] = f"Bearer {self._token}"
 
     async def use(self, enough: asyncio.Event) -> None:
-        """Until it is enough, and every own task has ended."""
+        """Until it is enough, every own task has ended, and its picture is still there."""
         while not enough.is_set():
             await self._paint()
         await self._see_to_the_end()
+        for task_id in self._tasks:
+            await self._look_at(task_id)
         await self._http.aclose()
         await self._door.close()
 
@@ -89,6 +91,14 @@ class Person:
         self._tally.accepted[task_id] = "pending"
         self._tasks.append(task_id)
         await self._watch(task_id)
+        await self._look_at(task_id)
+        await self._ask("history", "GET", "/api/v1/generation/history?page_size=5", 200)
+        await self._ask("gallery", "GET", "/api/v1/results?page_size=5", 200)
+        await self._call("gRPC GetMe", auth_service_pb2_grpc.AuthServiceStub(self._door).GetMe, _ME)
+        generation = generation_service_pb2_grpc.GenerationServiceStub(self._door)
+        await self._call("gRPC GetTask", generation.GetTask, generation_service_pb2.GetTaskRequest(task_id=task_id))
+
+    async def _look_at(self, task_id: str) -> None:
         shown = await self._ask("task", "GET", f"/api/v1/generation/tasks/{task_id}", 200)
         if shown is not None:
             self._tally.accepted[task_id] = shown.json()["status"]
@@ -96,11 +106,6 @@ class Person:
                 self._tally.failed.append(f"task: {task_id} is shown without its picture")
             for result in shown.json()["results"]:
                 await self._ask("picture", "GET", result["image_url"], 200)
-        await self._ask("history", "GET", "/api/v1/generation/history?page_size=5", 200)
-        await self._ask("gallery", "GET", "/api/v1/results?page_size=5", 200)
-        await self._call("gRPC GetMe", auth_service_pb2_grpc.AuthServiceStub(self._door).GetMe, _ME)
-        generation = generation_service_pb2_grpc.GenerationServiceStub(self._door)
-        await self._call("gRPC GetTask", generation.GetTask, generation_service_pb2.GetTaskRequest(task_id=task_id))
 
     async def _see_to_the_end(self) -> None:
         """What became of tasks whose end this person has not seen, asked patiently: nothing of it is counted."""

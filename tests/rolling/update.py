@@ -5,7 +5,8 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,15 @@ looks every second. Kubernetes' word for it is `minReadySeconds`."""
 _REPLACED_SECONDS = 90.0
 _REPLICAS = 2
 _ENGINES = 2
+
+SETTINGS = {
+    **UNLIMITED,
+    "REPLICAS": str(_REPLICAS),
+    "SKETCHES": str(_ENGINES),
+    "SKETCH_STEP_SECONDS": "0.05",
+    "SKETCH_LOAD_SECONDS": "0.1",
+}
+"""Of an installation in which everything that may be replaced has another one that goes on."""
 
 Steps = Sequence[Sequence[str]]
 """Names of processes: those of one step are replaced at the same time."""
@@ -57,35 +67,46 @@ class Account:
 
 def roll(data: Path, users: int, steps: Steps, *, tell: Callable[[str], None] = lambda _: None) -> Account:
     """Updates an installation that `users` people use from before the first step until after the last one."""
-    settings = {
-        **UNLIMITED,
-        "REPLICAS": str(_REPLICAS),
-        "SKETCHES": str(_ENGINES),
-        "SKETCH_STEP_SECONDS": "0.05",
-        "SKETCH_LOAD_SECONDS": "0.1",
-    }
-    with running_installation(data, **settings) as installation:
+    with running_installation(data, **SETTINGS) as installation:
         return asyncio.run(_roll(installation, users, steps, tell))
 
 
 async def _roll(installation: Installation, users: int, steps: Steps, tell: Callable[[str], None]) -> Account:
     tally = Tally()
-    people = [Person(installation.url, tally) for _ in range(users)]
+    async with crowd(installation.url, users, tally):
+        replaced = await replace_all(installation, steps, tell)
+    return Account(tally, replaced, answered_by(installation))
+
+
+@asynccontextmanager
+async def crowd(url: str, users: int, tally: Tally) -> AsyncIterator[None]:
+    """People who use it for as long as this lasts, and then see to the end of what they have begun."""
+    people = [Person(url, tally) for _ in range(users)]
     for person in people:
         await person.sign_up()
     enough = asyncio.Event()
-    replaced: list[Replaced] = []
     async with asyncio.TaskGroup() as tasks:
         for person in people:
             tasks.create_task(person.use(enough))
-        for step in steps:
-            for one in await asyncio.gather(*(asyncio.to_thread(_replace, installation, name) for name in step)):
-                tell(f"{one.name} ended after {one.ending:.1f} s, was ready again {one.starting:.1f} s later")
-                replaced.append(one)
-            await asyncio.sleep(FOUND_SECONDS)
+        yield
         enough.set()
-    served = re.findall(r"^(\S+) +\| .* (?:call code|request method)=", installation.log.read_text(), re.MULTILINE)
-    return Account(tally, replaced, Counter(served))
+
+
+async def replace_all(installation: Installation, steps: Steps, tell: Callable[[str], None]) -> Sequence[Replaced]:
+    replaced: list[Replaced] = []
+    for step in steps:
+        for one in await asyncio.gather(*(asyncio.to_thread(_replace, installation, name) for name in step)):
+            tell(f"{one.name} ended after {one.ending:.1f} s, was ready again {one.starting:.1f} s later")
+            replaced.append(one)
+        await asyncio.sleep(FOUND_SECONDS)
+    return replaced
+
+
+def answered_by(installation: Installation) -> Counter[str]:
+    """By process, the calls and requests that it answered."""
+    return Counter(
+        re.findall(r"^(\S+) +\| .* (?:call code|request method)=", installation.log.read_text(), re.MULTILINE)
+    )
 
 
 def _replace(installation: Installation, name: str) -> Replaced:
