@@ -14,6 +14,7 @@ from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import generation_service_pb2_grpc
 from pydantic import ValidationError
 
+from deploy.local.ports import reserved_ports
 from services.runtime.channels import aio_channel, channel
 from services.runtime.errors import ErrorTable
 from services.runtime.server import Server
@@ -148,3 +149,28 @@ def test_a_process_that_is_given_some_certificates_does_not_start(files):
     )
     assert started.returncode == 1
     assert "GRPC_TLS_CA, GRPC_TLS_CERT and GRPC_TLS_KEY go together" in started.stderr
+
+
+def probed(address: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command that a pod runs to be judged."""
+    paths = {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "protos" / "gen")])}
+    command = [sys.executable, "-m", "services.runtime.probe", address]
+    given = {**os.environ, **paths, **environment}
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_probe_is_let_in_by_the_certificates_of_the_process_that_it_judges(address):
+    assert probed(f"localhost:{address.rpartition(':')[2]}").returncode == 0
+
+
+def test_a_probe_says_what_is_the_matter_with_who_does_not_answer(files):
+    with reserved_ports(["nobody"]) as ports:
+        refused = probed(f"localhost:{ports['nobody']}")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"localhost:{ports['nobody']}: UNAVAILABLE")
+
+
+def test_a_probe_without_certificates_is_refused_by_who_has_some(address):
+    refused = probed(address, **dict.fromkeys(NAMES, ""))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(address)
