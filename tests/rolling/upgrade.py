@@ -118,7 +118,7 @@ def _schemas(installation: Installation) -> Mapping[str, str]:
 def _newest() -> str:
     if tags := _git("tag", "--sort=-creatordate", "--merged"):
         return tags.split()[0]
-    return _git("log", "-1", "--format=%H", "--", "services/*/migrations").strip() + "^"
+    return _git("log", "-1", "--format=%H", "--", "services/*/migrations/0*.py").strip() + "^"
 
 
 def _lay_out(revision: str, folder: Path) -> None:
