@@ -14,14 +14,18 @@ from app.web.gateways import Gateways
 @asynccontextmanager
 async def a_gateway(name: str) -> AsyncIterator[str]:
     """Its address; it answers every request with its name."""
+    answers: set[asyncio.Task[None] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers.add(asyncio.current_task())
         await reader.readuntil(b"\r\n\r\n")
         writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(name)}\r\n\r\n{name}".encode())
         writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         yield "{}:{}".format(*server.sockets[0].getsockname())
+        await asyncio.gather(*filter(None, answers))
 
 
 def nowhere() -> str:
