@@ -1,7 +1,6 @@
 """Another authority for the certificates between services, in the three steps of docs/operations.md, under load."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from tests.rolling.people import Tally
 from tests.rolling.update import HALF_BY_HALF, SETTINGS, crowd, replace_all
 
 
-@pytest.mark.skipif(not os.environ.get("THOROUGH"), reason="three rolling updates, minutes long: `make thorough`")
 def test_nobody_notices_that_certificates_come_from_another_authority(tmp_path):
     former, later = trustme.CA(), trustme.CA()
     files = put_certificates(tmp_path / "certificates", former)
