@@ -1,23 +1,12 @@
-"""Every SQL statement of generation.
+"""Tasks, as their owners ask for them and as they are handed to the executor."""
 
-The outbox is what has no `submitted_at` and has not ended. `submit_tried_at` is its order and its retry clock.
-
-A model without a position is no longer installed: neither listed nor known, but the operator's switch `is_active` is
-kept for its return.
-
-Of an erased owner only a hash is left. Whoever writes something new for an owner looks for it under the owner's lock.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
-from sqlalchemy.dialects import postgresql as pg
 
-from services.generation.catalogue import Availability, Defaults, Limits, LocalizedText, Model, Range
 from services.generation.domain import (
     Failure,
     FailureReason,
@@ -32,81 +21,10 @@ from services.generation.domain import (
     TaskNotFound,
     WaitingReason,
 )
-from services.runtime.erasures import owner_hash
-from services.runtime.ids import first_uuid7, uuid7
+from services.generation.store.tables import generation_tasks, unfinished, unsubmitted
+from services.runtime.ids import first_uuid7
 
-metadata = sa.MetaData()
-
-_moment = sa.DateTime(timezone=True)
-
-generation_tasks = sa.Table(
-    "generation_tasks",
-    metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),
-    sa.Column("user_id", sa.Uuid, nullable=False),
-    sa.Column("prompt", sa.Text, nullable=False),
-    sa.Column("negative_prompt", sa.Text, nullable=False),
-    sa.Column("model_name", sa.Text, nullable=False),
-    sa.Column("width", sa.Integer, nullable=False),
-    sa.Column("height", sa.Integer, nullable=False),
-    sa.Column("steps", sa.Integer, nullable=False),
-    sa.Column("cfg", sa.Double, nullable=False),
-    sa.Column("seed", sa.BigInteger, nullable=False),
-    sa.Column("count", sa.Integer, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("request_id", sa.Text),
-    sa.Column("request_hash", sa.LargeBinary),
-    sa.Column("waiting_reason", sa.Text),
-    sa.Column("failure_reason", sa.Text),
-    sa.Column("failure_message", sa.Text),
-    sa.Column("job_version", sa.BigInteger, nullable=False),
-    sa.Column("submit_tried_at", _moment),
-    sa.Column("submit_failures", sa.Integer, nullable=False, server_default=sa.text("0")),
-    sa.Column("cancel_failures", sa.Integer, nullable=False, server_default=sa.text("0")),
-    sa.Column("submitted_at", _moment),
-    sa.Column("cancel_requested_at", _moment),
-    sa.Column("origin", sa.Text, nullable=False),
-    sa.Column("created_at", _moment, nullable=False),
-    sa.Column("started_at", _moment),
-    sa.Column("finished_at", _moment),
-    sa.Column("traceparent", sa.Text, nullable=False, server_default=""),
-    sa.Column("timeline", pg.JSONB, nullable=False, server_default=sa.text("'[]'")),
-)
 _t = generation_tasks.c
-_unfinished = _t.finished_at.is_(None)
-_unsubmitted = sa.and_(_t.submitted_at.is_(None), _unfinished)
-sa.Index(
-    "generation_tasks_request", _t.user_id, _t.request_id, unique=True, postgresql_where=_t.request_id.is_not(None)
-)
-sa.Index("generation_tasks_history", _t.user_id, _t.id.desc())
-sa.Index("generation_tasks_queued", _t.user_id, postgresql_where=_unfinished)
-sa.Index("generation_tasks_unfinished", _t.id, postgresql_where=_unfinished)
-sa.Index("generation_tasks_outbox", _t.submit_tried_at.nulls_first(), _t.id, postgresql_where=_unsubmitted)
-
-models = sa.Table(
-    "models",
-    metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("display_name", pg.JSONB, nullable=False),
-    sa.Column("description", pg.JSONB, nullable=False),
-    sa.Column("license", sa.Text, nullable=False),
-    sa.Column("limits", pg.JSONB, nullable=False),
-    sa.Column("defaults", pg.JSONB, nullable=False),
-    sa.Column("negative_prompt_supported", sa.Boolean, nullable=False),
-    sa.Column("availability", sa.Text, nullable=False),
-    sa.Column("unavailable_reason", sa.Text, nullable=False),
-    sa.Column("position", sa.Integer),
-    sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
-    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-)
-
-erased_owners = sa.Table(
-    "erased_owners",
-    metadata,
-    sa.Column("owner_hash", sa.LargeBinary, primary_key=True),
-    sa.Column("erased_at", _moment, nullable=False),
-)
 
 RECENT_TASKS = 1000
 """How far back tasks count as recent: bounds a search whatever the length of a history."""
@@ -125,17 +43,6 @@ def lock_owner(tx: Connection, owner_id: OwnerId) -> None:
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(str(owner_id), 0))))
 
 
-def is_erased(tx: Connection, owner_id: OwnerId) -> bool:
-    found = sa.select(erased_owners.c.owner_hash).where(erased_owners.c.owner_hash == owner_hash(owner_id))
-    return tx.execute(found).first() is not None
-
-
-def remember_erased(tx: Connection, owner_id: OwnerId, now: datetime) -> None:
-    """May be repeated."""
-    erased = pg.insert(erased_owners).values(owner_hash=owner_hash(owner_id), erased_at=now)
-    tx.execute(erased.on_conflict_do_nothing())
-
-
 def delete_tasks(tx: Connection, owner_id: OwnerId, limit: int) -> int:
     """Delete so many of the owner's tasks, or all that are left; how many those were.
 
@@ -146,7 +53,7 @@ def delete_tasks(tx: Connection, owner_id: OwnerId, limit: int) -> int:
 
 
 def count_unfinished(tx: Connection, owner_id: OwnerId) -> int:
-    query = sa.select(sa.func.count()).where(_t.user_id == owner_id, _unfinished)
+    query = sa.select(sa.func.count()).where(_t.user_id == owner_id, unfinished)
     return tx.execute(query).scalar_one()
 
 
@@ -205,7 +112,7 @@ def list_followed(tx: Connection, owner_ids: Collection[OwnerId], made_since: da
     """These owners' tasks that have not ended or were made since then."""
     recent = _t.id >= first_uuid7(int(made_since.timestamp() * 1000))
     query = sa.select(_t.user_id, _t.id, _t.finished_at.is_not(None)).where(_t.user_id.in_(owner_ids))
-    rows = tx.execute(query.where(_unfinished).union(query.where(recent)))
+    rows = tx.execute(query.where(unfinished).union(query.where(recent)))
     return [Listed(OwnerId(owner_id), TaskId(task_id), is_finished) for owner_id, task_id, is_finished in rows]
 
 
@@ -261,7 +168,7 @@ def lock_older(tx: Connection, versions: Mapping[TaskId, int]) -> list[Task]:
     query = (
         sa.select(generation_tasks)
         .join(told, told.c.id == _t.id)
-        .where(_t.job_version < told.c.version, _unfinished)
+        .where(_t.job_version < told.c.version, unfinished)
         .order_by(_t.id)
         .with_for_update(of=generation_tasks)
     )
@@ -277,7 +184,7 @@ def lock_unsubmitted(tx: Connection, now: datetime, pause: timedelta) -> Task | 
     query = (
         sa.select(generation_tasks)
         .where(
-            _unsubmitted,
+            unsubmitted,
             _t.cancel_requested_at.is_(None),
             sa.or_(
                 _t.submit_tried_at.is_(None),
@@ -294,7 +201,7 @@ def lock_unsubmitted(tx: Connection, now: datetime, pause: timedelta) -> Task | 
 
 def list_submitted(tx: Connection, after: TaskId | None, limit: int) -> list[Task]:
     """Unfinished tasks that the executor is known to have, in order of id, from the one after `after`."""
-    query = sa.select(generation_tasks).where(_unfinished, _t.submitted_at.is_not(None)).order_by(_t.id).limit(limit)
+    query = sa.select(generation_tasks).where(unfinished, _t.submitted_at.is_not(None)).order_by(_t.id).limit(limit)
     return _tasks(tx, query if after is None else query.where(_t.id > after))
 
 
@@ -306,42 +213,11 @@ def list_canceling(tx: Connection, after: TaskId | None, limit: int, *, now: dat
     pauses = pause.total_seconds() * (sa.func.power(2, _t.cancel_failures) - 1)
     query = (
         sa.select(generation_tasks)
-        .where(_unfinished, _t.cancel_requested_at + _seconds(pauses) <= now)
+        .where(unfinished, _t.cancel_requested_at + _seconds(pauses) <= now)
         .order_by(_t.id)
         .limit(limit)
     )
     return _tasks(tx, query if after is None else query.where(_t.id > after))
-
-
-def is_catalogue_known(tx: Connection) -> bool:
-    """Whether the executor has ever told which models there are."""
-    return bool(tx.execute(sa.select(sa.exists(sa.select(models.c.id)))).scalar())
-
-
-def get_model(tx: Connection, name: str) -> Model | None:
-    row = tx.execute(sa.select(models).where(models.c.name == name, models.c.position.is_not(None))).first()
-    return _model(row) if row else None
-
-
-def list_models(tx: Connection) -> list[Model]:
-    """In order of display."""
-    query = sa.select(models).where(models.c.position.is_not(None)).order_by(models.c.position)
-    return [_model(row) for row in tx.execute(query)]
-
-
-def save_catalogue(tx: Connection, told: Sequence[Model], now: datetime) -> None:
-    """Make the table say what the executor told, in its order; the switches stay. Writes only what differs."""
-    known = {row.name: row for row in tx.execute(sa.select(models).order_by(models.c.name).with_for_update())}
-    for position, model in sorted(enumerate(told), key=lambda item: item[1].name):
-        columns = {**_columns(model), "position": position}
-        row = known.pop(model.name, None)
-        if row is None or any(getattr(row, name) != value for name, value in columns.items()):
-            columns["updated_at"] = now
-            insert = pg.insert(models).values(id=uuid7(), **columns)
-            tx.execute(insert.on_conflict_do_update(index_elements=[models.c.name], set_=columns))
-    gone = [row.id for row in known.values() if row.position is not None]
-    if gone:
-        tx.execute(sa.update(models).where(models.c.id.in_(gone)).values(position=None, updated_at=now))
 
 
 def _seconds(count: sa.ColumnElement[Any]) -> sa.ColumnElement[timedelta]:
@@ -403,34 +279,4 @@ def _task(row: Row[Any]) -> Task:
         timeline=tuple(
             Phase(PhaseKind(kind), row.created_at + timedelta(seconds=seconds)) for kind, seconds in row.timeline
         ),
-    )
-
-
-def _columns(model: Model) -> dict[str, Any]:
-    columns = asdict(model)
-    del columns["is_active"]
-    return columns
-
-
-def _model(row: Row[Any]) -> Model:
-    limits = row.limits
-    return Model(
-        name=row.name,
-        display_name=LocalizedText(**row.display_name),
-        description=LocalizedText(**row.description),
-        license=row.license,
-        limits=Limits(
-            width=Range(**limits["width"]),
-            height=Range(**limits["height"]),
-            size_multiple=limits["size_multiple"],
-            max_pixels=limits["max_pixels"],
-            steps=Range(**limits["steps"]),
-            cfg=limits["cfg"] and Range(**limits["cfg"]),
-            count=Range(**limits["count"]),
-        ),
-        defaults=Defaults(**row.defaults),
-        negative_prompt_supported=row.negative_prompt_supported,
-        availability=Availability(row.availability),
-        unavailable_reason=row.unavailable_reason,
-        is_active=row.is_active,
     )
