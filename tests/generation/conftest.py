@@ -305,3 +305,19 @@ def in_parallel(count: int, work: Callable[[int], object]) -> list[object]:
     for thread in threads:
         thread.join(2 * WAIT)
     return results
+
+
+def shown(events) -> list[tuple[str, str, object]]:
+    """(task, kind, state or step) of each event but `caught_up`."""
+    told = []
+    for event in events:
+        match kind := event.WhichOneof("event"):
+            case "snapshot" | "status":
+                told.append((event.task_id, kind, state_of(getattr(event, kind))))
+            case "progress":
+                told.append((event.task_id, kind, event.progress.step))
+            case "preview":
+                told.append((event.task_id, kind, event.preview.image))
+            case "reset":
+                told.append(("", kind, None))
+    return told
