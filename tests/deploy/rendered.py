@@ -1,5 +1,6 @@
 """The overlays as a cluster gets them, and what is asked of them again and again."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,23 @@ def kustomize(name):
 def overlay(name):
     """Its objects."""
     return list(yaml.safe_load_all(kustomize(name)))
+
+
+def with_component(name, component, folder):
+    """The objects of an overlay that has one component more; `folder` is an empty one."""
+
+    def path(wanted):
+        return os.path.relpath((K8S / wanted).resolve(), folder.resolve())
+
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "imagegen",
+        "resources": [path(f"overlays/{name}")],
+        "components": [path(f"components/{component}")],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return list(yaml.safe_load_all(kustomize(folder)))
 
 
 def of_kind(name, *kinds):

@@ -1,15 +1,11 @@
 """The component that encrypts gRPC between pods, on each overlay: who speaks it shows a certificate of its own name."""
 
-import os
-
 import pytest
-import yaml
 
 from deploy.envoy.render import Certificates, render
 from deploy.local.credentials import CONTEXTS
 from services.runtime.settings import TlsSettings
-from tests.deploy import rendered
-from tests.deploy.rendered import K8S, OVERLAYS, environment
+from tests.deploy.rendered import OVERLAYS, environment, with_component
 
 CALLERS = {"envoy", "gateway", "worker"}
 SPEAKERS = {*CONTEXTS, *CALLERS}
@@ -19,19 +15,7 @@ FILES = {"GRPC_TLS_CA": "/tls/ca.crt", "GRPC_TLS_CERT": "/tls/tls.crt", "GRPC_TL
 @pytest.fixture(params=OVERLAYS)
 def objects(request, tmp_path) -> list[dict]:
     """Of an overlay with the component."""
-
-    def path(folder: str) -> str:
-        return os.path.relpath((K8S / folder).resolve(), tmp_path.resolve())
-
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": "imagegen",
-        "resources": [path(f"overlays/{request.param}")],
-        "components": [path("components/mtls")],
-    }
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return list(yaml.safe_load_all(rendered.kustomize(tmp_path)))
+    return with_component(request.param, "mtls", tmp_path)
 
 
 def named(objects, *kinds):

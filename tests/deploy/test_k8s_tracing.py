@@ -1,12 +1,8 @@
 """The component that sends spans to a collector, on each overlay: who makes some gets its address and the way to it."""
 
-import os
-
 import pytest
-import yaml
 
-from tests.deploy import rendered
-from tests.deploy.rendered import K8S, NAME, OVERLAYS, own
+from tests.deploy.rendered import NAME, OVERLAYS, own, with_component
 
 MAKERS = {"auth", "executor", "gateway", "generation", "results", "worker"}
 COLLECTOR = ("otel-collector.monitoring", 4318)
@@ -15,19 +11,7 @@ COLLECTOR = ("otel-collector.monitoring", 4318)
 @pytest.fixture(params=OVERLAYS)
 def objects(request, tmp_path) -> list[dict]:
     """Of an overlay with the component."""
-
-    def path(folder: str) -> str:
-        return os.path.relpath((K8S / folder).resolve(), tmp_path.resolve())
-
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": "imagegen",
-        "resources": [path(f"overlays/{request.param}")],
-        "components": [path("components/tracing")],
-    }
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return list(yaml.safe_load_all(rendered.kustomize(tmp_path)))
+    return with_component(request.param, "tracing", tmp_path)
 
 
 def test_each_process_that_makes_spans_is_told_where_to_and_no_other(objects):
