@@ -147,7 +147,6 @@ EN = Words(
     unlock="Let the seed change",
     generate="Generate",
     suggestion="Suggestion: {text}",
-    in_progress="In progress",
     waiting={
         "queued": "Others are before you",
         "cold": "A machine is being started",
@@ -175,7 +174,6 @@ EN = Words(
     unpainted="Ended without a picture",
     unpainted_none="Nothing: whatever has ended has become a picture.",
     preview_of="Preview of “{prompt}”",
-    open_picture="Open",
     results_unavailable="The picture is ready and cannot be shown just now.",
     gallery="Gallery",
     gallery_empty="No pictures yet",

@@ -132,7 +132,6 @@ class Words:
     suggestion: str
 
     # Tasks
-    in_progress: str
     waiting: Mapping[str, str]
     pending: str
     processing: str
@@ -153,7 +152,6 @@ class Words:
     unpainted: str
     unpainted_none: str
     preview_of: str
-    open_picture: str
     results_unavailable: str
 
     # Pictures

@@ -137,7 +137,6 @@ ZH = Words(
     unlock="不再固定种子",
     generate="生成",
     suggestion="建议：{text}",
-    in_progress="进行中",
     waiting={
         "queued": "前面还有任务",
         "cold": "正在启动机器",
@@ -165,7 +164,6 @@ ZH = Words(
     unpainted="没有出图的任务",
     unpainted_none="没有：结束的任务都出了图。",
     preview_of="“{prompt}”的预览",
-    open_picture="打开",
     results_unavailable="图片已完成，暂时无法显示。",
     gallery="作品",
     gallery_empty="还没有图片",
