@@ -41,12 +41,11 @@ PARTS = """() => [...document.querySelectorAll('flt-semantics-host *')]
   .filter(each => each.childElementCount === 0 || each.matches('[role$=dialog]'))
   .map(each => {
     const {left, top, right, bottom} = each.getBoundingClientRect()
-    let [above, below] = [0, innerHeight]
+    let isInSight = top >= 0 && bottom <= innerHeight
     for (let around = each.parentElement; around; around = around.parentElement) {
       if (getComputedStyle(around).overflowY !== 'scroll') continue
-      const window = around.getBoundingClientRect()
-      above = Math.max(above, window.top)
-      below = Math.min(below, window.bottom)
+      const window = around.getBoundingClientRect()  // what is cut ends where it does
+      isInSight &&= top > window.top && bottom < window.bottom
     }
     return {
       name: each.getAttribute('aria-label') || each.getAttribute('aria-valuetext')
@@ -54,7 +53,7 @@ PARTS = """() => [...document.querySelectorAll('flt-semantics-host *')]
       role: each.getAttribute('role') || each.tagName.toLowerCase(),
       is_disabled: each.closest('[aria-disabled=true]') !== null,
       is_pressable: each.hasAttribute('flt-tappable'),
-      is_in_sight: top >= above && bottom <= below,
+      is_in_sight: isInSight,
       box: [left, top, right, bottom],
       scrolls: each.closest('[style*="overflow-x: scroll"]') !== null,
     }
@@ -126,7 +125,15 @@ def look(view: str, shown: Screen, say: Words) -> Seen:
 
 
 def painted(shown: Screen) -> NDArray[np.uint8]:
-    """Once it stands still, or has moved for long: words come to the tree before they come to the screen."""
+    """Once it stands still, or has moved for long: words come to the tree before they come to the screen.
+
+    Laid out anew, since Flutter leaves a field's button where it was in the tree when a font that comes late moves it.
+    """
+    size = shown.page.viewport_size
+    assert size is not None
+    shown.page.set_viewport_size({"width": size["width"] - 1, "height": size["height"]})
+    shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+    shown.page.set_viewport_size(size)
     last = b""
     for _ in range(MOVES):
         before, last = last, shown.page.screenshot()
