@@ -23,8 +23,11 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def processing(person, task_id: str) -> None:
+def painting(person) -> str:
+    """A task in its steps: the five seconds which they take leave time to ask and to act, on a busy machine too."""
+    task_id = person.generate(width=512, height=512, steps=100)["id"]
     wait_until(lambda: person.task(task_id)["progress"] is not None, seconds=60)
+    return task_id
 
 
 def test_a_completed_task_tells_every_phase_and_its_page_of_the_history_does_not(person):
@@ -44,8 +47,7 @@ def test_a_task_whose_model_was_not_in_memory_tells_how_long_that_took(person):
 
 
 def test_a_task_has_no_timeline_before_it_has_ended_and_a_canceled_one_tells_how_far_it_came(person):
-    task_id = person.generate(steps=100)["id"]
-    processing(person, task_id)
+    task_id = painting(person)
     assert person.task(task_id)["timeline"] == []
     person.http.post(f"/api/v1/generation/tasks/{task_id}/cancel").raise_for_status()
     task = person.ended(task_id)
@@ -53,16 +55,14 @@ def test_a_task_has_no_timeline_before_it_has_ended_and_a_canceled_one_tells_how
 
 
 def test_a_task_whose_run_another_worker_took_over_tells_no_gap(installation, person):
-    task_id = person.generate(steps=100)["id"]
-    processing(person, task_id)
+    task_id = painting(person)
     installation.kill("worker")
     task = person.ended(task_id)
     assert (task["status"], checked(task)) == ("completed", ["queued", "starting", "painting", "store"])
 
 
 def test_a_task_that_was_painted_again_tells_what_was_lost(installation, person):
-    task_id = person.generate(steps=100)["id"]
-    processing(person, task_id)
+    task_id = painting(person)
     with installation.kept_down("worker"):
         wait_until(lambda: person.task(task_id)["status"] == "pending", seconds=60)
     task = person.ended(task_id)
