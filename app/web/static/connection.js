@@ -1,6 +1,8 @@
 // The WebSocket that the engine gets. The engine's own way with a lost connection is to wait twice as long after each
-// failure, without an end, and to show an English word. This one tries until it is open, so that the engine sees one
-// connection that takes its time; and it tells the person, in words of ours, from the loss until the session answers.
+// failure, without an end, and to show an English word; and with a session that it takes up again, to compare each control
+// with the one that it had, twice at each level of the tree, which stops a page of twenty levels for good. This one tries
+// until it is open, and tells the person so in words of ours. Then the page loads itself again: an engine that knows
+// nothing yet takes the session up as it is.
 {
   const Native = WebSocket;
   const WAITS_MS = [500, 1000, 2000, 5000]; // before each try; the last stays
@@ -65,6 +67,7 @@
       const socket = new Native(...this.#address);
       socket.binaryType = this.binaryType;
       socket.onopen = () => {
+        if (isServed) return location.reload();
         this.readyState = PatientSocket.OPEN;
         this.dispatchEvent(new Event("open"));
       };
@@ -75,7 +78,7 @@
         isServed = true;
         this.dispatchEvent(new MessageEvent("message", { data }));
       };
-      socket.onclose = ({ code }) => (code === FORGOTTEN ? this.#begin() : this.#lose());
+      socket.onclose = ({ code }) => (code === FORGOTTEN ? this.#forget() : this.#lose());
       this.#socket = socket;
       this.#heard = Date.now();
     }
@@ -97,10 +100,9 @@
       }
     }
 
-    #begin() {
+    #forget() {
       sessionStorage.clear(); // where Flet's engine remembers the session
-      if (isServed) location.reload();
-      else this.#end(); // the engine connects again
+      this.#end(); // the engine connects again
     }
 
     #drop() {
