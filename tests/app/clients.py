@@ -62,7 +62,8 @@ def a_key() -> str:
 
 def expired(tokens: Tokens) -> Tokens:
     """The gateway refuses its access token."""
-    return Tokens("expired", tokens.refresh_token)
+    signed, _, _ = tokens.access_token.rpartition(".")
+    return Tokens(f"{signed}.expired", tokens.refresh_token)
 
 
 async def events_of(client: Client, task_id: str) -> AsyncIterator[Event]:

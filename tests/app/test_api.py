@@ -80,6 +80,25 @@ def test_a_tab_takes_the_tokens_that_another_tab_has_renewed(installation):
     run(story)
 
 
+def test_a_tab_does_not_become_somebody_else_who_signed_in_in_another(installation):
+    async def story() -> None:
+        memory = Memory()
+        async with somebody(installation.url, memory) as here:
+            told = []
+            here.connection.when_signed_out = lambda: told.append(True)
+            await here.connection.keep(expired(memory.tokens))
+            async with somebody(installation.url, memory):
+                theirs = memory.tokens
+                with pytest.raises(Problem) as refusal:
+                    await here.me()
+            assert refusal.value.status == 401
+            assert told == [True]
+            assert here.connection.tokens is None
+            assert memory.tokens == theirs
+
+    run(story)
+
+
 def test_a_session_that_was_ended_elsewhere_is_told(installation):
     async def story() -> None:
         memory = Memory()

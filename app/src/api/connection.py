@@ -173,6 +173,10 @@ class Connection:
     async def _renew(self, used: Tokens) -> None:
         await self.keep_up()
         stored = await self._store.load()
+        if stored is not None and stored.owner != used.owner:  # somebody else has signed in, in another tab
+            self._tokens = None
+            self.when_signed_out()
+            raise Problem(UNAUTHENTICATED, "token_revoked", "Somebody else has signed in here.")
         if stored is not None and stored != used:  # another tab was first
             self._tokens = stored
             return

@@ -1,5 +1,7 @@
 """What the API speaks of, as the gateway's OpenAPI document describes it; only what the client uses."""
 
+import json
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -12,6 +14,12 @@ Language = Literal["en", "zh"]
 class Tokens:
     access_token: str
     refresh_token: str
+
+    @property
+    def owner(self) -> str:
+        """Id of the user: the access token's `sub` (RFC 7519 §4.1.2), which is the server's to verify."""
+        claims = self.access_token.split(".")[1]
+        return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
 
 
 @dataclass(frozen=True)
