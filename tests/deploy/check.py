@@ -45,12 +45,20 @@ def run(command: Sequence[str | Path], **options: object) -> str:
     return done.stdout + done.stderr
 
 
+def brought(command: Sequence[str | Path]) -> None:
+    """Runs what fetches a tool: a registry that does not answer says nothing about what is checked."""
+    try:
+        run(command)
+    except Failed as reason:
+        raise NotRun(f"it cannot be had: {str(reason).strip().splitlines()[0]}") from reason
+
+
 def tools() -> Path:
     """The folder of the tools' commands."""
     marker = TOOLS / "synced"
     if not marker.exists() or marker.read_text() != "\n".join(PINNED):
         run([sys.executable, "-m", "venv", "--without-pip", TOOLS])
-        run([BIN / "uv", "pip", "install", "--quiet", "--python", TOOLS / "bin" / "python", *PINNED])
+        brought([BIN / "uv", "pip", "install", "--quiet", "--python", TOOLS / "bin" / "python", *PINNED])
         marker.write_text("\n".join(PINNED))
     return TOOLS / "bin"
 
@@ -74,6 +82,7 @@ def check_dockerfile() -> None:
 def check_compose() -> None:
     if shutil.which("npx") is None:
         raise NotRun("npm is not here")
+    brought(["npx", "--yes", DCLINT, "--version"])
     run(["npx", "--yes", DCLINT, "compose.yaml"], cwd=PROJECT)
 
 
