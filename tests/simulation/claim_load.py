@@ -1,22 +1,16 @@
 """What claims take of one PostgreSQL: beside more and more workers, and when many workers claim at once."""
 
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from multiprocessing import get_context
-from pathlib import Path
-from time import monotonic, process_time
+from time import monotonic
 
 import sqlalchemy as sa
 
-from deploy.local.ports import reserved_ports
-from deploy.local.postgres import Postgres
 from services.runtime.database import Database
-from services.runtime.migrate import migrate
 from tests.bench.measures import cpu_seconds
-from tests.simulation.claim_time import MODELS, MOST_OWNERS, fill, timed_claims
-from tests.simulation.measures import Measure, percentile
+from tests.simulation.claim_time import MODELS, MOST_OWNERS, claim, fill, server
+from tests.simulation.measures import Measure
 
 WORKERS = (10, 1_000, 10_000, 100_000)
 IDLE = 0.1
@@ -54,18 +48,10 @@ _WORKERS = (
 def claim_load() -> list[Measure]:
     """What a claim takes by the number of workers, and claims per second by how many processes claim at once."""
     measures = []
-    with _server() as (url, pid), closing(Database(url)) as database:
+    with server() as (url, pid), closing(Database(url)) as database:
         for workers in WORKERS:
             _people(database, workers)
-            before = process_time(), cpu_seconds(pid)
-            milliseconds = timed_claims(database, CLAIMS)
-            used = process_time() - before[0], cpu_seconds(pid) - before[1]
-            name = f"a claim beside {workers:,} workers"
-            measures += [
-                Measure(name, "ms p50", [percentile(milliseconds, 0.5)]),
-                Measure(name, "ms of the worker's processor", [1e3 * used[0] / CLAIMS]),
-                Measure(name, "ms of PostgreSQL's processors", [1e3 * used[1] / CLAIMS]),
-            ]
+            measures += claim(database, CLAIMS, pid).measures(f"a claim beside {workers:,} workers")
         for number in AT_ONCE:
             _people(database, WORKERS[0])
             measures += _at_once(url, pid, number)
@@ -88,9 +74,9 @@ def _people(database: Database, workers: int) -> None:
 def _at_once(url: str, pid: int, number: int) -> list[Measure]:
     each = CLAIMS_IN_ALL // number
     with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as crowd:
-        list(crowd.map(_claim, [url] * number, [1] * number))  # each has a connection then
+        list(crowd.map(_claim, [url] * number, [1] * number, [pid] * number))  # each has a connection then
         before, began = cpu_seconds(pid), monotonic()
-        list(crowd.map(_claim, [url] * number, [each] * number))
+        list(crowd.map(_claim, [url] * number, [each] * number, [pid] * number))
         elapsed, used = monotonic() - began, cpu_seconds(pid) - before
     name = f"{number} workers that claim at once"
     return [
@@ -99,19 +85,6 @@ def _at_once(url: str, pid: int, number: int) -> list[Measure]:
     ]
 
 
-def _claim(url: str, number: int) -> None:
+def _claim(url: str, number: int, pid: int) -> None:
     with closing(Database(url, connections=1)) as database:
-        timed_claims(database, number)
-
-
-@contextmanager
-def _server() -> Iterator[tuple[str, int]]:
-    """The URL and the process of a PostgreSQL that keeps what it is told (fsync is on)."""
-    with (
-        reserved_ports(["postgres"]) as ports,
-        tempfile.TemporaryDirectory(prefix="imagegen-claims-", ignore_cleanup_errors=True) as name,
-        Postgres(Path(name), ports["postgres"], "postgres").running(),
-    ):
-        url = f"postgresql://postgres:postgres@127.0.0.1:{ports['postgres']}/postgres"
-        migrate("executor", url)
-        yield url, int((Path(name) / "data" / "postmaster.pid").read_text().split()[0])
+        claim(database, number, pid)

@@ -1,15 +1,17 @@
 """What a claim takes on real PostgreSQL, with short queues and long ones.
 
-Claims are made one after another by one worker, so the figures are of a claim's own work and not of the machine's.
+Claims are made one after another by one worker. What is held against the target is processor time, the worker's and
+PostgreSQL's together: neighbours on the same cores change it little.
 """
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from time import perf_counter, process_time
+from typing import Any, Self
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -23,6 +25,7 @@ from services.executor.scheduling.estimates import Estimates, Hint
 from services.executor.scheduling.ledger import Ledger
 from services.runtime.database import Database
 from services.runtime.migrate import migrate
+from tests.bench.measures import cpu_seconds
 from tests.simulation.measures import Measure, Target, percentile
 
 QUEUED = (100, 1_000, 10_000, 100_000)
@@ -54,42 +57,66 @@ _FILL = (
 )
 
 
+@dataclass
+class Claimed:
+    """What claims took, without the first ones.
+
+    Attributes:
+        milliseconds: by a clock, of each.
+        worker, database: processor seconds of all of them.
+    """
+
+    milliseconds: list[float] = field(default_factory=list)
+    worker: float = 0.0
+    database: float = 0.0
+
+    def __iadd__(self, other: "Claimed") -> Self:
+        self.milliseconds += other.milliseconds
+        self.worker += other.worker
+        self.database += other.database
+        return self
+
+    def measures(self, scenario: str, suffix: str = "") -> list[Measure]:
+        number = len(self.milliseconds)
+        return [
+            Measure(scenario, f"ms p50{suffix}", [percentile(self.milliseconds, 0.5)]),
+            Measure(scenario, f"ms p95{suffix}", [percentile(self.milliseconds, 0.95)]),
+            Measure(scenario, f"ms of the worker's processor{suffix}", [1e3 * self.worker / number]),
+            Measure(scenario, f"ms of PostgreSQL's processors{suffix}", [1e3 * self.database / number]),
+        ]
+
+
 def claim_times() -> tuple[list[Measure], dict[str, list[str]]]:
-    """Milliseconds by length of the queue; and the plans of the query for the heads of the longest."""
+    """By length of the queue; and the plans of the query for the heads of the longest."""
     measures, plans = [], {}
-    with empty_queue() as database:
+    with server() as (url, pid), closing(Database(url)) as database:
         for name, owners in (("many owners", MOST_OWNERS), ("one owner has all", 1)):
-            scenario, medians = f"a claim on PostgreSQL, {name}", []
+            scenario, costs = f"a claim on PostgreSQL, {name}", []
             for queued in QUEUED:
                 at_once = min(CLAIMS, queued // 4)  # more would find a short queue half empty, with fewer heads
-                milliseconds = []
+                claimed = Claimed()
                 for _ in range(CLAIMS // at_once):
                     fill(database, queued, min(owners, queued // 4))
-                    milliseconds += timed_claims(database, at_once)
-                for share in (0.5, 0.95):
-                    figure = f"ms p{share * 100:.0f} with {queued:,} queued"
-                    measures.append(Measure(scenario, figure, [percentile(milliseconds, share)]))
-                medians.append(percentile(milliseconds, 0.5))
+                    claimed += claim(database, at_once, pid)
+                measures += claimed.measures(scenario, f" with {queued:,} queued")
+                costs.append((claimed.worker + claimed.database) / len(claimed.milliseconds))
             plans[f"{name}, {QUEUED[-1]:,} queued"] = _plan(database)
-            growth = Measure(
-                scenario, "p50 with the longest queue / with the shortest", [medians[-1] / medians[0]], FLAT
-            )
-            measures.append(growth)
+            growth = costs[-1] / costs[0]
+            measures.append(Measure(scenario, "processors with the longest queue / with the shortest", [growth], FLAT))
     return measures, plans
 
 
 @contextmanager
-def empty_queue() -> Iterator[Database]:
-    """With the newest schema, on a server of its own."""
+def server() -> Iterator[tuple[str, int]]:
+    """The URL, with the newest schema, and the process of a PostgreSQL that keeps what it is told (fsync is on)."""
     with (
         reserved_ports(["postgres"]) as ports,
         tempfile.TemporaryDirectory(prefix="imagegen-claims-", ignore_cleanup_errors=True) as folder,
-        Postgres(Path(folder), ports["postgres"], "postgres", durable=False).running(),
+        Postgres(Path(folder), ports["postgres"], "postgres").running(),
     ):
         url = f"postgresql://postgres:postgres@127.0.0.1:{ports['postgres']}/postgres"
         migrate("executor", url)
-        with closing(Database(url)) as database:
-            yield database
+        yield url, int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
 
 
 def fill(database: Database, queued: int, owners: int) -> None:
@@ -100,7 +127,8 @@ def fill(database: Database, queued: int, owners: int) -> None:
         tx.execute(sa.text("ANALYZE"))
 
 
-def timed_claims(database: Database, number: int) -> list[float]:
+def claim(database: Database, number: int, pid: int) -> Claimed:
+    """By a new worker, of a server that is this process."""
     estimates = Estimates(dict.fromkeys(MODELS, Hint(1e-6, 15.0)), {})
     claims = Claims(
         EngineId(uuid4()),
@@ -110,13 +138,17 @@ def timed_claims(database: Database, number: int) -> list[float]:
         lease=timedelta(minutes=1),
         clock=lambda: datetime.now(UTC),
     )
-    milliseconds = []
-    for _ in range(number):
+    taken = Claimed()
+    for index in range(number):
+        if index == min(WARM_UP, number // 2):
+            taken = Claimed(worker=-process_time(), database=-cpu_seconds(pid))
         began = perf_counter()
         claimed = claims.claim(frozenset(MODELS), loaded=MODELS[0], ahead=False)
-        milliseconds.append(1e3 * (perf_counter() - began))
+        taken.milliseconds.append(1e3 * (perf_counter() - began))
         assert claimed is not None
-    return milliseconds[min(WARM_UP, number // 2) :]
+    taken.worker += process_time()
+    taken.database += cpu_seconds(pid)
+    return taken
 
 
 def _plan(database: Database) -> list[str]:
