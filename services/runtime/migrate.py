@@ -16,18 +16,27 @@ from sqlalchemy import make_url
 SERVICES = Path(__file__).parent.parent
 
 
-def migrate(context: str, url: str, revision: str = "head") -> None:
-    """Apply what is missing, in one transaction. Several processes may do so at once: they take turns."""
-    command.upgrade(configuration(context, url), revision)
+LOCK_SECONDS = 5
+"""How long a migration waits for a table that others use."""
 
 
-def configuration(context: str, url: str) -> Config:
+def migrate(context: str, url: str, revision: str = "head", *, lock_seconds: int = LOCK_SECONDS) -> None:
+    """Apply what is missing, in one transaction. Several processes may do so at once: they take turns.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: A table was in use for longer than that; nothing has changed.
+    """
+    command.upgrade(configuration(context, url, lock_seconds=lock_seconds), revision)
+
+
+def configuration(context: str, url: str, *, lock_seconds: int = LOCK_SECONDS) -> Config:
     """What Alembic is to know of a context and its database."""
     config = Config()
     config.set_main_option("script_location", str(SERVICES / "runtime" / "migrations"))
     config.set_main_option("version_locations", str(SERVICES / context / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = make_url(url).set(drivername="postgresql+psycopg2")
+    config.attributes["lock_seconds"] = lock_seconds
     return config
 
 

@@ -29,3 +29,14 @@ def test_the_migrations_make_the_tables_that_the_store_declares(fresh_database, 
 
 def test_migrating_twice_changes_nothing(fresh_database):
     migrate("executor", fresh_database("executor"))
+
+
+def test_a_migration_fails_rather_than_wait_for_a_table_while_everybody_waits_behind_it(fresh_database):
+    url = fresh_database("executor")
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg2"))
+    with engine.connect() as busy, busy.begin():
+        busy.execute(sa.text("LOCK TABLE alembic_version"))
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            migrate("executor", url, lock_seconds=1)
+    migrate("executor", url)
+    engine.dispose()

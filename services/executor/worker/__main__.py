@@ -61,6 +61,8 @@ def main() -> None:
     start_process("worker")
     settings, queue = WorkerSettings(), QueueSettings()
     engine_id = EngineId(settings.engine_id)
+    if settings.ready_file:
+        settings.ready_file.unlink(missing_ok=True)  # of a worker before this one, in the same folder
 
     def clock() -> datetime:
         return datetime.now(UTC)
