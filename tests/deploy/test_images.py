@@ -98,6 +98,16 @@ def test_a_container_of_compose_can_do_no_more_than_its_work():
             assert service["read_only"] is True, name
 
 
+def test_compose_asks_whoever_is_called_whether_it_serves():
+    asked = {name: service["healthcheck"]["test"] for name, service in COMPOSE.items() if "healthcheck" in service}
+    assert asked.keys() == {"auth", "generation", "executor", "results", "gateway", "app", "postgres"}
+    for name in ("auth", "generation", "executor", "results"):
+        _, *command, address = asked[name]
+        assert command == ["python", "-m", "services.runtime.probe"]
+        listens = COMPOSE[name]["environment"][f"{name.upper()}_LISTEN"]
+        assert address.rpartition(":")[2] == listens.rpartition(":")[2]
+
+
 def test_compose_opens_one_port_on_loopback():
     assert {name: service["ports"] for name, service in COMPOSE.items() if "ports" in service} == {
         "envoy": ["127.0.0.1:8080:8080"]
