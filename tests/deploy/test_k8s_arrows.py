@@ -110,8 +110,11 @@ def test_databases_and_redis_are_reached_by_those_that_have_their_address(name):
 def test_everything_else_that_leaves_a_pod_is_dns_and_the_picture_store(name):
     others = {arrow for arrow in arrows(name, "egress") if arrow[2] not in {50051, 8000, 8001, 5432, 6379}}
     store = {(caller, port) for caller, _, port in others if port != 53}
-    assert {(callee, port) for _, callee, port in others if port == 53} == {("kube-system", 53)}
-    assert store == ({("results", 443)} if name == "production" else set())
+    assert {(callee, port) for _, callee, port in others if port == 53} == {
+        ("kube-system", 53),
+        ("169.254.20.10/32", 53),
+    }
+    assert store == ({("results", 443), ("results", 80)} if name == "production" else set())
 
 
 @every_overlay
