@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 from deploy.local.credentials import CONTEXTS
+from services.runtime.server import STOP_GRACE_SECONDS
 from tests.deploy.rendered import K8S, NAME, OVERLAYS, PROJECT, containers, of_kind, overlay, own, pods
 from tests.rolling.update import FOUND_SECONDS
 
@@ -145,13 +146,12 @@ def test_grpc_services_are_probed_by_grpc_and_no_liveness_probe_runs_a_command(n
 
 @every_overlay
 def test_one_pod_may_always_go(name):
-    """A budget that allows no disruption would hold up every drain of a node."""
-    deployments = of_kind(name, "Deployment")
+    """A budget that allows no disruption, or counts pods that do not serve, would hold up every drain of a node."""
     budgets = of_kind(name, "PodDisruptionBudget")
     assert {*CONTEXTS, "gateway", "app", "envoy", "worker"} <= budgets.keys()
-    for owner, budget in budgets.items():
-        spec = budget["spec"]
-        assert spec.get("maxUnavailable", 0) >= 1 or spec["minAvailable"] < deployments[owner]["spec"]["replicas"]
+    for budget in budgets.values():
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 @every_overlay
@@ -181,11 +181,13 @@ def test_the_images_are_of_this_version_and_envoy_is_the_one_that_is_tested(name
 
 
 @every_overlay
-def test_a_pod_is_told_to_stop_only_after_its_callers_have_forgotten_it(name):
+def test_a_pod_stops_only_after_dns_has_forgotten_it_and_its_callers_have_left(name):
     for owner in own(pods(name)).keys() & {*CONTEXTS, "gateway", "app"}:
         spec = pods(name)[owner]["spec"]
-        seconds = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-        assert spec["terminationGracePeriodSeconds"] >= seconds + 20
+        drain = float(settings_of(name, owner).get("DRAIN_SECONDS", 0))
+        assert drain >= FOUND_SECONDS or owner == "app"  # a page connects again, whoever ends its connection
+        asleep = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert spec["terminationGracePeriodSeconds"] >= asleep + drain + STOP_GRACE_SECONDS
 
 
 @every_overlay
@@ -193,6 +195,12 @@ def test_the_next_pod_is_replaced_only_when_callers_have_found_the_new_one(name)
     deployments = of_kind(name, "Deployment")
     for owner in own(pods(name)).keys() & {*CONTEXTS, "gateway", "app"}:
         assert deployments[owner]["spec"]["minReadySeconds"] >= DNS_SECONDS + FOUND_SECONDS
+
+
+def settings_of(name, owner):
+    """What its generator gives it."""
+    (config,) = (config for made, config in of_kind(name, "ConfigMap").items() if made.startswith(f"{owner}-"))
+    return config["data"]
 
 
 def worker(name):
@@ -203,8 +211,7 @@ def worker(name):
 @every_overlay
 def test_a_picture_of_two_minutes_is_finished_before_a_worker_stops(name):
     spec, *_ = worker(name)
-    (config,) = (config for made, config in of_kind(name, "ConfigMap").items() if made.startswith("worker-"))
-    stop_grace = float(config["data"]["EXECUTOR_STOP_GRACE_SECONDS"])
+    stop_grace = float(settings_of(name, "worker")["EXECUTOR_STOP_GRACE_SECONDS"])
     assert stop_grace > 120
     assert spec["terminationGracePeriodSeconds"] >= stop_grace + 30
 
@@ -234,5 +241,8 @@ def test_each_worker_of_production_has_one_gpu_and_is_not_moved():
     assert comfyui["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert "nvidia.com/gpu" not in main["resources"]["limits"]
     annotations = pods("production")["worker"]["metadata"]["annotations"]
-    assert annotations == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    assert annotations == {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    }
     assert of_kind("production", "Deployment")["worker"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
