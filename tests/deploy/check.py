@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.deploy.rendered import K8S, OVERLAYS, PROJECT, kustomize
+from tests.deploy.rendered import K8S, OVERLAYS, PROJECT, overlay, with_component
 from tests.deploy.test_images import images, modules
 
 BIN = Path(sys.executable).parent
@@ -24,7 +24,7 @@ DCLINT = "dclint@3.1.0"
 PATIENCE = 180
 """Seconds for one command: an index or a registry that does not answer must not hold up everything else."""
 # kubernetes-validate knows no custom resources: tests/deploy/test_k8s.py lists those that we use.
-WITHOUT_SCHEMA = {"PodMonitor", "PrometheusRule", "ScaledObject"}
+WITHOUT_SCHEMA = {"Certificate", "Issuer", "PodMonitor", "PrometheusRule", "ScaledObject"}
 
 
 class Failed(Exception):
@@ -63,16 +63,31 @@ def tools() -> Path:
     return TOOLS / "bin"
 
 
-def check_schemas(overlay: Path) -> None:
-    said = run([tools() / "kubernetes-validate", "--strict", overlay])
+def everything(folder: Path) -> Iterator[tuple[str, list[object]]]:
+    """The objects of each overlay, and of one with each component that none has; with a name."""
+    for name in OVERLAYS:
+        yield f"overlay {name}", overlay(name)
+    used = {part for file in K8S.glob("overlays/*/kustomization.yaml") for part in components_of(file)}
+    for component in sorted({path.name for path in K8S.glob("components/*")} - used):
+        place = folder / component
+        place.mkdir()
+        yield f"overlay production with {component}", with_component("production", component, place)
+
+
+def components_of(file: Path) -> Iterator[str]:
+    return (Path(path).name for path in yaml.safe_load(file.read_text())["components"])
+
+
+def check_schemas(rendered: Path) -> None:
+    said = run([tools() / "kubernetes-validate", "--strict", rendered])
     warnings = [line for line in said.splitlines() if line.startswith("WARN")]
     unknown = [line for line in warnings if not any(f"kind {kind} " in line for kind in WITHOUT_SCHEMA)]
     if unknown:
         raise Failed("\n".join(unknown))
 
 
-def check_policies(overlay: Path) -> None:
-    run([tools() / "checkov", "--skip-download", "--config-file", K8S / "checkov.yaml", "--file", overlay])
+def check_policies(rendered: Path) -> None:
+    run([tools() / "checkov", "--skip-download", "--config-file", K8S / "checkov.yaml", "--file", rendered])
 
 
 def check_dockerfile() -> None:
@@ -123,12 +138,12 @@ def main() -> None:
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         checks = {}
-        for name in OVERLAYS:
+        for name, objects in everything(Path(folder)):
+            assert len(objects) > 20
             rendered = Path(folder, f"{name}.yaml")
-            rendered.write_text(kustomize(name))
-            assert len(list(yaml.safe_load_all(rendered.read_text()))) > 20
-            checks[f"kubernetes-validate --strict, overlay {name}"] = (check_schemas, rendered)
-            checks[f"checkov, overlay {name}"] = (check_policies, rendered)
+            rendered.write_text(yaml.safe_dump_all(objects))
+            checks[f"kubernetes-validate --strict, {name}"] = (check_schemas, rendered)
+            checks[f"checkov, {name}"] = (check_policies, rendered)
         checks["hadolint, deploy/Dockerfile"] = (check_dockerfile,)
         checks["dclint, compose.yaml"] = (check_compose,)
         for extra in sorted(images()):
