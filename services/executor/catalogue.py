@@ -5,17 +5,11 @@ from datetime import datetime
 
 from imagegen.executor.v1 import model_pb2
 
-from services.executor.domain import (
-    Availability,
-    ModelUnavailable,
-    ModelUnknown,
-    ParameterOutOfRange,
-    Spec,
-    Worker,
-)
-from services.executor.domain import availability as availability_of
+from services.executor.domain import ModelUnavailable, ModelUnknown, ParameterOutOfRange, Spec
 from services.executor.engine.model import Model, Parameters
 from services.executor.scheduling.estimates import Hint
+from services.executor.workers import Availability, Worker
+from services.executor.workers import availability as availability_of
 from services.runtime.protos import to_enum
 
 Models = Mapping[str, Model]

@@ -2,8 +2,9 @@
 
 from imagegen.executor.v1 import job_pb2
 
-from services.executor.domain import Failure, Job, Spec, State, WaitingReason
+from services.executor.domain import Failure, Job, Spec, State
 from services.executor.scheduling.queue_view import Outlook
+from services.executor.workers import WaitingReason
 from services.runtime.protos import to_enum, to_timestamp
 
 

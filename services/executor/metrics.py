@@ -6,8 +6,8 @@ from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from services.executor.domain import Standing
 from services.executor.scheduling.census import Census, Line
+from services.executor.workers import Standing
 
 LEASES_EXPIRED = Counter(
     "imagegen_leases_expired_total", "Jobs taken back because nobody renewed their lease in time.", ["model"]

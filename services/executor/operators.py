@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.executor import store
-from services.executor.domain import EngineId, JobId, OwnerId, Worker, WorkerNotFound
+from services.executor.domain import EngineId, JobId, OwnerId
 from services.executor.scheduling.ledger import Ledger
 from services.executor.store import OwnerLoad, QueueLoad
+from services.executor.workers import Worker, WorkerNotFound
 from services.runtime.database import Database
 
 

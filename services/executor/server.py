@@ -21,8 +21,6 @@ from services.executor.domain import (
     OwnerErased,
     OwnerId,
     ParameterOutOfRange,
-    Standing,
-    WorkerNotFound,
 )
 from services.executor.events import EventLog
 from services.executor.messages import job_to_proto, spec_from_proto
@@ -31,6 +29,7 @@ from services.executor.scheduling.queue_view import Outlook, QueueView
 from services.executor.service import Executor
 from services.executor.store import OwnerLoad, QueueLoad
 from services.executor.watch import JobWatch, watch_transitions
+from services.executor.workers import Standing, WorkerNotFound
 from services.runtime.errors import ErrorTable
 from services.runtime.protos import to_enum, to_timestamp
 from services.runtime.server import Server

@@ -9,21 +9,14 @@ from sqlalchemy import Connection
 from services.executor import store
 from services.executor.bell import Bell
 from services.executor.catalogue import Models, check_job
-from services.executor.domain import (
-    Job,
-    JobId,
-    OwnerErased,
-    OwnerId,
-    Spec,
-    Worker,
-    canceled_before_submit,
-)
+from services.executor.domain import Job, JobId, OwnerErased, OwnerId, Spec, canceled_before_submit
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import Publisher
 from services.executor.messages import job_to_proto
 from services.executor.scheduling.estimates import Estimates
 from services.executor.scheduling.ledger import Ledger
 from services.executor.settings import Pools
+from services.executor.workers import Worker
 from services.runtime.database import Database
 from services.runtime.requests import request_id
 from services.runtime.tracing import traceparent

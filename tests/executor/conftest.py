@@ -11,7 +11,6 @@ from imagegen.executor.v1 import executor_service_pb2_grpc, operator_service_pb2
 
 from services.executor import store
 from services.executor.bell import Bell, celery_app
-from services.executor.domain import Worker
 from services.executor.engine.folder import ModelFolder
 from services.executor.events import EventLog, Publisher
 from services.executor.expiry import Expiry
@@ -22,6 +21,7 @@ from services.executor.scheduling.queue_view import QueueView
 from services.executor.server import executor_server
 from services.executor.service import Executor
 from services.executor.settings import MODELS, Pools
+from services.executor.workers import Worker
 from services.runtime.database import Database
 from services.runtime.tokens import Authority
 from tests.executor.builders import ENGINE

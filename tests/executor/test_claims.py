@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from services.executor import store
 from services.executor.catalogue import hints_of
-from services.executor.domain import EngineId, LeaseLost, NotClaimable, OwnerId, Worker
+from services.executor.domain import EngineId, LeaseLost, NotClaimable, OwnerId
 from services.executor.scheduling.claims import COURTESY, Claims
 from services.executor.scheduling.estimates import Estimates, Hint
 from services.executor.scheduling.ledger import Ledger
+from services.executor.workers import Worker
 from tests.executor.builders import ENGINE, FAILURE, LEASE, a_job, a_spec
 from tests.executor.conftest import FOLDER
 

@@ -1,7 +1,6 @@
 """The life of a job: every state with every event, then any sequence of events."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,7 +13,6 @@ from services.executor.domain import (
     MOST_ADOPTIONS,
     TERMINAL,
     TRANSITIONS,
-    Availability,
     EngineId,
     Failure,
     FailureReason,
@@ -23,10 +21,6 @@ from services.executor.domain import (
     NotClaimable,
     PromptId,
     State,
-    WaitingReason,
-    Worker,
-    availability,
-    waiting_reason,
 )
 from tests.executor.builders import ENGINE, FAILURE, GRACE, LEASE, NOW, a_job
 
@@ -161,33 +155,6 @@ def test_what_ended_without_success_after_a_claim_must_be_discarded():
     assert PAINTING.fail(1, FAILURE, 1, NOW).discard_pending
     assert not PAINTING.complete(1, NOW).discard_pending
     assert not WAITING.request_cancel(NOW).discard_pending
-
-
-HERE = Worker(ENGINE, frozenset({"sd15"}), NOW)
-SOON = NOW + timedelta(minutes=1)
-
-
-@pytest.mark.parametrize(
-    ("workers", "pools", "state", "reason"),
-    [
-        ([HERE], [], "available", "queued"),
-        ([], [], "unavailable", "no_capacity"),
-        ([], ["sd15"], "cold", "cold"),
-        ([replace(HERE, models=frozenset({"sdxl"}))], [], "unavailable", "no_capacity"),
-        ([replace(HERE, seen_at=NOW - timedelta(minutes=5))], [], "cold", "no_capacity"),
-        ([replace(HERE, seen_at=NOW - timedelta(minutes=5))], ["sd15"], "cold", "cold"),
-        ([replace(HERE, drained=True)], [], "cold", "paused"),
-        ([replace(HERE, drained=True)], ["sd15"], "cold", "paused"),
-        ([replace(HERE, is_well=False)], [], "cold", "no_capacity"),
-        ([replace(HERE, is_well=False), replace(HERE, drained=True)], [], "cold", "no_capacity"),
-        ([replace(HERE, quarantined_until=SOON)], [], "cold", "no_capacity"),
-        ([replace(HERE, quarantined_until=NOW)], [], "available", "queued"),
-        ([HERE, replace(HERE, drained=True)], [], "available", "queued"),
-    ],
-)
-def test_whether_a_model_can_be_had_and_why_its_jobs_wait(workers, pools, state, reason):
-    assert availability("sd15", workers, pools, NOW) is Availability(state)
-    assert waiting_reason("sd15", workers, pools, NOW) is WaitingReason(reason)
 
 
 class JobLife(RuleBasedStateMachine):

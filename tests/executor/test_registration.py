@@ -12,13 +12,14 @@ import structlog
 
 from deploy.local.ports import reserved_ports
 from services.executor import store
-from services.executor.domain import JobId, Standing
+from services.executor.domain import JobId
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.folder import ModelFolder
 from services.executor.settings import MODELS
 from services.executor.worker.health import FAILURES, LONGEST, SHORTEST, Health
 from services.executor.worker.liveness import Liveness
 from services.executor.worker.registration import Registration
+from services.executor.workers import Standing
 from tests.executor.builders import ENGINE, NOW
 from tests.executor.conftest import FOLDER
 from tests.executor.sketch_client import a_picture

@@ -16,10 +16,11 @@ from imagegen.executor.v1 import job_pb2
 
 from deploy.local.ports import reserved_ports
 from services.executor import store
-from services.executor.domain import EngineId, Standing
+from services.executor.domain import EngineId
 from services.executor.engine.folder import ModelFolder
 from services.executor.settings import MODELS
 from services.executor.worker.slots import LOOK_SECONDS
+from services.executor.workers import Standing
 from services.runtime.database import Database
 from tests.executor.conftest import serving
 from tests.executor.sketch_process import SketchProcess

@@ -11,7 +11,8 @@ from imagegen.executor.v1 import job_pb2
 from imagegen.executor.v1 import operator_service_pb2 as operator_pb
 
 from services.executor import store
-from services.executor.domain import EngineId, Job, JobId, Worker
+from services.executor.domain import EngineId, Job, JobId
+from services.executor.workers import Worker
 from tests.executor.conftest import RunningExecutor
 from tests.executor.worker_parts import now
 from tests.executor.worker_process import RememberingStore

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.executor.domain import Standing, Worker
 from services.executor.scheduling.estimates import Estimates
 from services.executor.store import QueuedJob
+from services.executor.workers import Standing, Worker
 
 
 @dataclass

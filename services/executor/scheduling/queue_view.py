@@ -13,11 +13,12 @@ from uuid import uuid4
 import structlog
 
 from services.executor import store
-from services.executor.domain import EngineId, Job, JobId, WaitingReason, Worker, waiting_reason
+from services.executor.domain import EngineId, Job, JobId
 from services.executor.scheduling.census import Census, take_census
 from services.executor.scheduling.estimates import Estimates
 from services.executor.scheduling.forecast import Forecast, Held, Seat, Unfinished, Waiting, forecast, play
 from services.executor.store import Promise, QueuedJob
+from services.executor.workers import WaitingReason, Worker, waiting_reason
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 

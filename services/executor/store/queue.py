@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql as pg
 
-from services.executor.domain import WORKER_MEMORY, EngineId, JobId, OwnerId, State
+from services.executor.domain import EngineId, JobId, OwnerId, State
 from services.executor.scheduling.fairshare import Account, Head
 from services.executor.store.tables import clocks, jobs, lanes, owners, waiting, workers
+from services.executor.workers import WORKER_MEMORY
 
 HEADS = 16
 """Heads looked at for each model: as many workers may claim at once before one of them has to look again."""

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 from sqlalchemy.dialects import postgresql as pg
 
-from services.executor.domain import WORKER_MEMORY, WORKER_PATIENCE, EngineId, JobId, Worker
+from services.executor.domain import EngineId, JobId
 from services.executor.store.tables import clocks, estimates, jobs, workers
+from services.executor.workers import WORKER_MEMORY, WORKER_PATIENCE, Worker
 
 
 @dataclass(frozen=True)

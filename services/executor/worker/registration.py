@@ -8,13 +8,14 @@ from datetime import datetime
 import structlog
 
 from services.executor import store
-from services.executor.domain import EngineId, JobId, Worker
+from services.executor.domain import EngineId, JobId
 from services.executor.engine.api import EngineInfo
 from services.executor.engine.comfyui import ComfyUI
 from services.executor.engine.errors import EngineError, EngineTooOld
 from services.executor.engine.folder import ModelFolder
 from services.executor.worker.health import Health
 from services.executor.worker.metrics import ENGINE_UP
+from services.executor.workers import Worker
 from services.runtime.database import Database
 from services.runtime.errors import DependencyUnavailable
 from services.runtime.logs import describe
