@@ -99,8 +99,8 @@ def test_a_model_whose_files_are_not_there_is_not_claimed_until_they_are(databas
         sketch.kill()
         until(lambda: not reported(database).is_well)
         with SketchProcess(f"--port={sketch.url.rpartition(':')[2]}"):
-            until(lambda: reported(database).is_well and "sd15" in registration.claimable(0))
-            assert reported(database).missing == {}
+            until(lambda: reported(database).is_well and reported(database).missing == {})
+            until(lambda: "sd15" in registration.claimable(0))
 
 
 def test_a_model_that_is_dropped_in_the_folder_is_reported_and_one_that_goes_is_not(database, sketch, tmp_path):
