@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg2
 import pytest
 import redis
+import trustme
 from xdist.scheduler import LoadFileScheduling
 
 from deploy.local.ports import reserved_ports
@@ -29,6 +30,11 @@ FreshDatabase = Callable[[str], str]
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4 * 2**30
 """Many times what a run has needed at once."""
+
+TRUSTED = "SSL_CERT_FILE"
+"""The variable that names the authorities whom HTTPS clients believe. No test asks the world, and to read the world's
+140 authorities costs every httpx.Client 20 ms of a core, twenty times all else that a request does.
+"""
 
 GC_THRESHOLD = 10_000
 """New objects between two looks for garbage; Python's own 700 are for programs that are short of memory."""
@@ -51,9 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
-    if CLIENT_FILES not in os.environ:  # the processes of this run inherit it
-        os.environ[CLIENT_FILES] = folder = tempfile.mkdtemp(prefix="imagegen-client-")
-        config.add_cleanup(lambda: shutil.rmtree(folder))
+    if CLIENT_FILES not in os.environ:  # the processes of this run inherit it all
+        shared = Path(tempfile.mkdtemp(prefix="imagegen-shared-"))
+        config.add_cleanup(lambda: shutil.rmtree(shared))
+        os.environ[CLIENT_FILES] = str(shared / "client")
+        os.environ[TRUSTED] = str(shared / "authority.pem")
+        trustme.CA().cert_pem.write_to_path(os.environ[TRUSTED])
+        shared.joinpath("client").mkdir()
 
 
 @pytest.hookimpl(wrapper=True)
