@@ -20,6 +20,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from deploy.local.ports import reserved_ports
 from deploy.local.postgres import Postgres
+from services.auth.passwords import LEAST_MEMORY_KIB
 from services.runtime.migrate import migrate
 from tests.installation import CLIENT_FILES, UNLIMITED, Installation, running_installation
 from tests.people import Person
@@ -179,6 +180,7 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
         EXECUTOR_LEASE_SECONDS="3",
         EXECUTOR_GRACE_SECONDS="5",
         ENVOY_ACCESS_LOG="1",
+        AUTH_PASSWORD_MEMORY_KIB=str(LEAST_MEMORY_KIB),  # nobody steals their hashes, and there are hundreds
         **UNLIMITED,
     ) as installation:
         yield installation

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from services.auth.api_keys import ApiKeys
 from services.auth.authority import LocalAuthority
 from services.auth.erasures import Erasures
-from services.auth.passwords import Passwords
+from services.auth.passwords import Passwords, hasher
 from services.auth.server import auth_server
 from services.auth.service import Auth
 from services.auth.settings import Settings
@@ -37,7 +37,7 @@ async def main() -> None:
     erasures.prepare()
     auth = Auth(
         database=database,
-        passwords=Passwords(),
+        passwords=Passwords(hasher(settings.password_memory_kib)),
         signing_keys=signing_keys,
         erasures=erasures,
         limits=settings.limits(),

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 from cryptography.fernet import Fernet, MultiFernet
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.auth.domain import Limit
 from services.auth.limits import Limits
+from services.auth.passwords import LEAST_MEMORY_KIB, MEMORY_KIB
 
 LIMIT_PERIOD = timedelta(minutes=10)
 
@@ -32,6 +33,8 @@ class Settings(StoreSettings):
 
     listen: str
     """`host:port`."""
+    password_memory_kib: int = Field(MEMORY_KIB, ge=LEAST_MEMORY_KIB)
+    """What argon2id takes for one password; its time grows along. Whoever signs in next is hashed at a new cost."""
     account_failures: PositiveInt = 10
     """Wrong passwords for one name. NIST SP 800-63B §5.2.2 stops at 100 in a row; this allows 1,440 a day to a
     guesser who never rests, an eighth of the common passwords that are refused to begin with, and ten to a person

@@ -4,6 +4,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
+from services.auth.passwords import MEMORY_KIB
 from services.auth.settings import Settings
 
 
@@ -57,3 +58,20 @@ def test_a_limit_that_lets_nobody_in_stops_the_start(environment, name):
 
     with pytest.raises(ValidationError, match="greater than 0"):
         Settings()
+
+
+def test_a_password_costs_what_the_operator_says(environment):
+    assert Settings().password_memory_kib == MEMORY_KIB
+    environment.setenv("AUTH_PASSWORD_MEMORY_KIB", "65536")
+    assert Settings().password_memory_kib == 64 * 1024
+
+
+@pytest.mark.parametrize("given", ["19455", "0", "-1", "much"])
+def test_a_password_that_would_cost_less_than_owasp_recommends_stops_the_start(environment, given):
+    environment.setenv("AUTH_PASSWORD_MEMORY_KIB", given)
+
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+
+    [error] = caught.value.errors()
+    assert error["loc"] == ("password_memory_kib",)
