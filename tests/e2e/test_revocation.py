@@ -156,12 +156,14 @@ def key_id(token: str) -> str:
 
 def measured(installation: Installation, way: Callable[[Account], Doomed]) -> Mapping[str, float]:
     """Service or stream → how long after the deed was answered it still let the token in."""
-    account = an_operator(installation)
-    waiting = [account.generate(width=512, height=512, steps=50)["id"] for _ in range(4)][-1]
+    account, other = an_operator(installation), Account(installation)
+    other.until(other.generate(width=1024, height=1024, steps=100)["id"], "processing")
+    waiting = account.generate()["id"]
     token, deed = way(account)
     watchers = [Poller(installation.processes[name]["address"], *DOORS[name], token, name) for name in DOORS]
     watchers += [SseStream(installation.url, waiting, token), GrpcStream(installation.url, waiting, token)]
     with ExitStack() as running:
+        running.callback(other.delete)  # and with it what nobody waits for any more
         for watcher in watchers:
             running.enter_context(watcher)
         deed()
