@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.executor.sketch.painting.picture import paint, unfinished
+from services.executor.sketch.painting.picture import paint, shown, unfinished
 from services.executor.sketch.painting.scene import Scene, imagine
 
 EVERYTHING = (
@@ -83,7 +83,7 @@ def test_previews_sharpen_step_by_step_into_the_picture():
     finished = np.asarray(Image.fromarray(picture).resize((512, 256), Image.Resampling.BILINEAR), int)
     errors = []
     for step in range(1, 9):
-        preview = Image.open(io.BytesIO(unfinished(picture, step / 8, noise)))
+        preview = Image.open(io.BytesIO(unfinished(shown(picture), step / 8, noise)))
         assert (preview.format, preview.size) == ("JPEG", (512, 256))
         errors.append(np.abs(np.asarray(preview, int) - finished).mean())
     assert errors == sorted(errors, reverse=True)

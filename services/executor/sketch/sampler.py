@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.executor.sketch.painting.picture import Pixels, paint, unfinished
+from services.executor.sketch.painting.picture import Pixels, paint, shown, unfinished
 from services.executor.sketch.painting.scene import imagine
 from services.executor.sketch.stage import Interrupted, Stage
 
@@ -64,10 +64,10 @@ def sample(stage: Stage, guider: Guider, latent: Latent, seed: int, steps: int) 
             model=guider.model.name,
         )
         pictures.append(paint(scene, latent.width, latent.height))
-    noise = np.random.default_rng(seed)
+    preview, noise = shown(pictures[0]), np.random.default_rng(seed)
     for step in range(1, steps + 1):
         stage.wait(begin + step * pace)
         if step == (steps + 1) // 2:
             stage.faults.strike()
-        stage.report(step, steps, unfinished(pictures[0], step / steps, noise) if stage.previews else None)
+        stage.report(step, steps, unfinished(preview, step / steps, noise) if stage.previews else None)
     return Latent(latent.width, latent.height, latent.batch_size, tuple(pictures))

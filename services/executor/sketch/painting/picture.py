@@ -66,20 +66,30 @@ def _paint_foreground(canvas: Canvas, scene: Scene, light: Light, ground: float,
             life.paint_house(canvas, scene, light, ground + canvas.unit * 0.05)
 
 
-def unfinished(picture: Pixels, progress: float, noise: np.random.Generator) -> bytes:
-    """JPEG of the picture as a sampler would show it: noise and blur at 0, the picture itself at 1."""
+def shown(picture: Pixels) -> Image.Image:
+    """The picture in a preview's size."""
     height, width = picture.shape[:2]
     scale = PREVIEW_SIZE_PX / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+    return Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+
+
+def unfinished(preview: Image.Image, progress: float, noise: np.random.Generator) -> bytes:
+    """JPEG of what is `shown` as a sampler would show it: noise and blur at 0, the picture itself at 1.
+
+    Both are laid over each other in the finer one's size and made larger once, which is half the work.
+    """
     if progress < 1:
         blur = 1 + 28 * (1 - progress) ** 1.6
-        coarse = tuple(max(1, round(side / blur)) for side in size)
-        soft = small.resize((coarse[0], coarse[1]), Image.Resampling.BOX).resize(size, Image.Resampling.BICUBIC)
-        latent = tuple(max(1, side // 8) for side in size)
+        width, height = preview.size
+        coarse = max(1, round(width / blur)), max(1, round(height / blur))
+        latent = max(1, width // 8), max(1, height // 8)
+        finer = max(coarse[0], latent[0]), max(coarse[1], latent[1])
+        soft = preview.resize(coarse, Image.Resampling.BOX).resize(finer, Image.Resampling.BICUBIC)
         grid = noise.integers(0, 256, (latent[1], latent[0], 3), np.uint8)
-        veil = Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC)
-        small = Image.blend(soft, veil, 0.72 * (1 - progress) ** 1.4)
+        veil = Image.fromarray(grid).resize(finer, Image.Resampling.BICUBIC)
+        veiled = Image.blend(soft, veil, 0.72 * (1 - progress) ** 1.4)
+        preview = veiled.resize(preview.size, Image.Resampling.BICUBIC)
     jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=90)
+    preview.save(jpeg, "JPEG", quality=90)
     return jpeg.getvalue()
