@@ -1,6 +1,7 @@
 """What sketch promises beyond the recordings: the presets' graphs, its declarations, its files and its manners."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +287,7 @@ def test_a_client_that_does_not_read_holds_up_the_others_until_it_leaves(client,
         stuck = lazy.submit(a_picture(seed=9, steps=500), extra_data={"preview_method": "latent2rgb"})
         held_up = client.submit(a_picture(seed=10))
         while not (is_over(stuck) and is_over(held_up)):
-            pass
+            time.sleep(0.05)
         with pytest.raises(TimeoutError):
             while f'"prompt_id": "{held_up}"' not in client.socket.recv(timeout=0.5):
                 pass
