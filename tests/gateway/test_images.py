@@ -295,8 +295,23 @@ def test_a_slow_reader_holds_up_nobody_and_takes_little_memory(client, behind):
     assert endless.ended.acquire(timeout=10)
 
 
+class Stalled:
+    """A picture of which no more comes than the beginning."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Semaphore(0)
+
+    def __call__(self, message: Any, context: Any) -> Iterator[Part]:
+        left = threading.Event()
+        context.add_callback(left.set)
+        yield Part(picture=a_picture(size_bytes=1 << 40))
+        yield Part(chunk=b"abcdef")
+        left.wait()
+        self.ended.release()
+
+
 def test_the_downloads_of_one_address_are_bounded(client, behind):
-    behind.results.answers["DownloadResult"] = endless = Endless()
+    behind.results.answers["DownloadResult"] = stalled = Stalled()
     with ExitStack() as readers:
         for _ in range(MAX_OPEN):
             readers.enter_context(a_slow_reader(client))
@@ -308,6 +323,6 @@ def test_the_downloads_of_one_address_are_bounded(client, behind):
         with client.stream("GET", IMAGE, headers=another) as elsewhere:
             assert elsewhere.status_code == 200
     for _ in range(MAX_OPEN + 2):
-        assert endless.ended.acquire(timeout=10)
+        assert stalled.ended.acquire(timeout=10)
     behind.results.answers["DownloadResult"] = download(b"abcdef")
     assert client.get(IMAGE).content == b"abcdef"
