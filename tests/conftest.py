@@ -52,12 +52,18 @@ QUEUES = {
 }
 
 
+STARTED = pytest.StashKey[ExitStack]()
+"""What ends with the last test of the queues."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Temporary folders are in memory where there is plenty: the files of a database are copied for most tests, which
     costs ten times as much on a disk's file system.
     """
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+    config.stash[STARTED] = ExitStack()
+    config.add_cleanup(config.stash[STARTED].close)
     if CLIENT_FILES not in os.environ:  # the processes of this run inherit it all
         shared = Path(tempfile.mkdtemp(prefix="imagegen-shared-"))
         config.add_cleanup(lambda: shutil.rmtree(shared))
@@ -90,6 +96,13 @@ def _queue(nodeid: str) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The queues first, for they take longest."""
     items.sort(key=lambda item: _queue(item.nodeid) is None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """An installation at rest takes a twentieth of a core from the tests that come after its queue."""
+    if nextitem is None or _queue(nextitem.nodeid) is None:
+        item.config.stash[STARTED].close()
 
 
 class Scheduling(LoadFileScheduling):
@@ -175,8 +188,9 @@ def redis_url(valkey: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory) -> Iterator[Installation]:
-    with running_installation(
+def installation(pytestconfig, tmp_path_factory) -> Installation:
+    """For the tests of the queues."""
+    running = running_installation(
         tmp_path_factory.mktemp("installation"),
         SKETCH_STEP_SECONDS="0.05",
         SKETCH_LOAD_SECONDS="0.05",
@@ -185,8 +199,8 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
         ENVOY_ACCESS_LOG="1",
         AUTH_PASSWORD_MEMORY_KIB=str(LEAST_MEMORY_KIB),  # nobody steals their hashes, and there are hundreds
         **UNLIMITED,
-    ) as installation:
-        yield installation
+    )
+    return pytestconfig.stash[STARTED].enter_context(running)
 
 
 @pytest.fixture
