@@ -17,6 +17,5 @@ def Copy(text: str, name: str, say: Words, *, is_quiet: bool = False) -> ft.Cont
         icon=ft.Icons.CHECK if copied == text else ft.Icons.CONTENT_COPY,
         action=ft.CopyToClipboard(text),
         on_click=partial(set_copied, text),
-        height=48,
     )
     return ft.Semantics(content=button, live_region=True)

@@ -115,7 +115,7 @@ def Composer(
             ref=button,
             on_click=submit,
             disabled=not draft.prompt.strip() or not model.available,
-            height=56,
+            elevation=0,
             style=ft.ButtonStyle(text_style=ft.TextStyle(size=16, weight=ft.FontWeight.W_600)),
         )
     )

@@ -23,16 +23,22 @@ INK = ft.Colors.WHITE
 READABLE = 460
 """Pixels of a column of fields."""
 
+TALL = ft.Padding.symmetric(horizontal=24, vertical=14)
+"""In a button. It is 48 pixels high, and grows with its text."""
+
 
 def theme(*, is_dark: bool = False) -> ft.Theme:
     """Roboto has Latin; the engine fetches what else is written, slice by slice, from the client's own host."""
     primary = ft.ColorScheme() if is_dark else ft.ColorScheme(primary=ACCENT, on_primary=ft.Colors.WHITE)
+    tall = ft.ButtonStyle(padding=TALL)
     return ft.Theme(
         color_scheme_seed=ACCENT,
         color_scheme=primary,
         font_family="Roboto",
         use_material3=True,
         visual_density=ft.VisualDensity.STANDARD,
+        filled_button_theme=ft.FilledButtonTheme(tall),
+        outlined_button_theme=ft.OutlinedButtonTheme(tall),
     )
 
 

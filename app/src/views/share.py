@@ -87,7 +87,6 @@ def terms(sharing: Sharing, say: Words) -> list[ft.Control]:
             icon=ft.Icons.ADD_LINK,
             on_click=sharing.create,
             disabled=sharing.is_busy,
-            height=48,
         ),
     ]
 

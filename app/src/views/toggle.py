@@ -16,7 +16,7 @@ def toggle(name: str, action: Action, *, is_on: bool, key: str | None = None, di
             color=None if disabled else ft.Colors.ON_PRIMARY_CONTAINER if is_on else ft.Colors.ON_SURFACE_VARIANT,
             side=ft.BorderSide(1, ft.Colors.PRIMARY_CONTAINER if is_on else ft.Colors.OUTLINE_VARIANT),
             shape=ft.RoundedRectangleBorder(radius=8),
-            padding=ft.Padding(16, 0, 16, 0),
+            padding=ft.Padding.symmetric(horizontal=16, vertical=6),
         ),
     )
     return ft.MergeSemantics(key=key, content=ft.Semantics(content=button, checked=is_on))

@@ -188,9 +188,7 @@ def Door(session: Session, account: Account, say: Words) -> ft.Control:
     if account.complaint is not None and not account.complaint.fields:
         lines.append(trouble(account.complaint, say))
     lines += [
-        ft.FilledButton(
-            what if not account.is_busy else say.loading, on_click=enter, disabled=account.is_busy, height=52
-        ),
+        ft.FilledButton(what if not account.is_busy else say.loading, on_click=enter, disabled=account.is_busy),
         ft.TextButton(say.to_sign_in if is_new else say.to_register, on_click=change_sides),
     ]
     return ft.Container(

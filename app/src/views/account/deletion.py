@@ -33,7 +33,6 @@ def ExportCard(session: Session, say: Words) -> ft.Control:
             action=in_a_tab(export.saving_url),
             on_click=export.run,
             disabled=export.is_busy,
-            height=48,
         )
     )
     return card(column(lines))
@@ -84,7 +83,6 @@ def DeletionCard(session: Session, say: Words) -> ft.Control:
             disabled=deletion.is_busy,
             bgcolor=ft.Colors.ERROR,
             color=ft.Colors.ON_ERROR,
-            style=ft.ButtonStyle(padding=14),  # grows with its text
         )
     )
     return card(column(lines))

@@ -26,9 +26,7 @@ def KeysView(session: Session, say: Words) -> ft.Control:
     if is_making:
         lines.append(keyed("new", NewKey, session, say, keys.load, lambda: set_is_making(False)))
     else:
-        lines.append(
-            ft.FilledTonalButton(say.new_key, icon=ft.Icons.ADD, on_click=lambda: set_is_making(True), height=48)
-        )
+        lines.append(ft.FilledTonalButton(say.new_key, icon=ft.Icons.ADD, on_click=lambda: set_is_making(True)))
     if keys.complaint is not None:
         lines.append(trouble(keys.complaint, say, keys.load))
     elif keys.known is None:

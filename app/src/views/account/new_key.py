@@ -53,9 +53,7 @@ def NewKey(
         lines.append(trouble(draft.complaint, say))
     buttons: list[ft.Control] = [
         ft.TextButton(say.cancel, on_click=close),
-        ft.FilledButton(
-            say.loading if draft.is_busy else say.make_key, on_click=submit, disabled=draft.is_busy, height=48
-        ),
+        ft.FilledButton(say.loading if draft.is_busy else say.make_key, on_click=submit, disabled=draft.is_busy),
     ]
     lines.append(ft.Row(buttons, alignment=ft.MainAxisAlignment.END))
     return card(column(lines))

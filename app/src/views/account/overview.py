@@ -46,7 +46,7 @@ def who(account: Account) -> ft.Control:
 
 @ft.component
 def Overview(session: Session, preferences: Preferences, say: Words) -> ft.Control:
-    leave = ft.OutlinedButton(say.sign_out, icon=ft.Icons.LOGOUT, on_click=session.logout, height=48)
+    leave = ft.OutlinedButton(say.sign_out, icon=ft.Icons.LOGOUT, on_click=session.logout)
     return column([keyed("storage", Storage, session, say), card(looks(preferences, say)), leave])
 
 

@@ -67,7 +67,7 @@ def PasswordView(session: Session, say: Words) -> ft.Control:
         lines.append(ft.Semantics(content=done, live_region=True))
     lines.append(
         ft.FilledButton(
-            say.loading if change.is_busy else say.change_password, on_click=submit, disabled=change.is_busy, height=48
+            say.loading if change.is_busy else say.change_password, on_click=submit, disabled=change.is_busy
         )
     )
     return card(column(lines))

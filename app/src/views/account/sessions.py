@@ -46,7 +46,6 @@ def SessionsView(session: Session, say: Words) -> ft.Control:
                     icon=ft.Icons.LOGOUT,
                     on_click=sign_ins.end_others,
                     disabled=sign_ins.is_busy,
-                    height=48,
                 )
             )
         else:
