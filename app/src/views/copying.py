@@ -1,6 +1,7 @@
-"""A button that copies a text, and says so until the text is another."""
+"""Texts that are taken elsewhere: by a button that copies one and says so until the text is another, or by hand."""
 
 from functools import partial
+from typing import Any
 
 import flet as ft
 
@@ -19,3 +20,8 @@ def Copy(text: str, name: str, say: Words, *, is_quiet: bool = False) -> ft.Cont
         on_click=partial(set_copied, text),
     )
     return ft.Semantics(content=button, live_region=True)
+
+
+def selectable(text: str, **properties: Any) -> ft.Control:
+    """What can be selected is an empty field to those who do not see it; so they are told the text itself."""
+    return ft.Semantics(content=ft.Text(text, selectable=True, **properties), exclude_semantics=True, label=text)

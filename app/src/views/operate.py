@@ -12,6 +12,7 @@ from state.operations import Operations
 from state.session import Session
 from texts.spans import since, span, until
 from texts.words import Words
+from views.copying import selectable
 from views.keyed import keyed
 from views.look import GAP, ROOM, card, heading, label, quiet
 from views.named import Action, icon_button
@@ -192,7 +193,7 @@ def model_row(model: Model, operations: Operations, say: Words) -> ft.Control:
     icon, color = (ft.Icons.CHECK, ft.Colors.PRIMARY) if having else (ft.Icons.REMOVE, ft.Colors.ON_SURFACE_VARIANT)
     lines: list[ft.Control] = [ft.Text(model.display_names.said_in(say.language_code)), quiet(" · ".join(notes))]
     if lacking:
-        lines += [quiet(say.lacking), *(ft.Text(file, size=13, selectable=True) for file in lacking)]
+        lines += [quiet(say.lacking), *(selectable(file, size=13) for file in lacking)]
     return ft.Row(
         [ft.Icon(icon, size=20, color=color), ft.Column(lines, spacing=2, tight=True, expand=True)],
         spacing=12,

@@ -13,7 +13,7 @@ from state.session import Session
 from state.shares import DAY, LIVES, Sharing
 from texts.spans import since, span
 from texts.words import Words
-from views.copying import Copy
+from views.copying import Copy, selectable
 from views.keyed import keyed
 from views.look import GAP, label, quiet
 from views.named import Action
@@ -108,12 +108,7 @@ def made(sharing: Sharing, url: str, qr: bytes, say: Words) -> ft.Control:
     )
     lines: list[ft.Control] = [
         ft.Container(code, bgcolor=ft.Colors.WHITE, border_radius=12),
-        ft.Semantics(
-            # What can be selected is an empty field to those who do not see it.
-            content=ft.Text(url, selectable=True, size=13, text_align=ft.TextAlign.CENTER),
-            exclude_semantics=True,
-            label=url,
-        ),
+        selectable(url, size=13, text_align=ft.TextAlign.CENTER),
         keyed("copy", Copy, url, say.share_copy, say),
         ft.Text(say.share_once, size=13, color=ft.Colors.ON_SURFACE_VARIANT, text_align=ft.TextAlign.CENTER),
         ft.TextButton(say.share_another, on_click=sharing.make_another),

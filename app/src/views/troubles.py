@@ -4,6 +4,7 @@ import flet as ft
 
 from state.complaints import NOT_UNDERSTOOD, OFFLINE, Complaint
 from texts.words import Words
+from views.copying import selectable
 from views.look import GAP, ROOM, quiet
 from views.named import Action
 
@@ -26,7 +27,7 @@ def trouble(complaint: Complaint, say: Words, retry: Action | None = None) -> ft
     ]
     if complaint.request_id and complaint.code not in say.errors:
         reference = say.reference.format(id=complaint.request_id)
-        lines.append(ft.Text(reference, color=ft.Colors.ON_ERROR_CONTAINER, size=11, selectable=True))
+        lines.append(selectable(reference, color=ft.Colors.ON_ERROR_CONTAINER, size=11))
     row: list[ft.Control] = [
         ft.Icon(ft.Icons.ERROR_OUTLINE, color=ft.Colors.ON_ERROR_CONTAINER),
         ft.Column(lines, spacing=4, expand=True),

@@ -10,7 +10,7 @@ from state.api_keys import KeyDraft, Life
 from state.session import Session
 from texts.words import Words
 from views.account.column import column
-from views.copying import Copy
+from views.copying import Copy, selectable
 from views.keyed import keyed
 from views.look import GAP, card, field, label, quiet
 from views.named import Action
@@ -108,7 +108,7 @@ def lives(draft: KeyDraft, say: Words) -> ft.Control:
 
 def handing_over(secret: str, say: Words, take: Action) -> ft.AlertDialog:
     shown = ft.Container(
-        ft.Text(secret, selectable=True),
+        selectable(secret),
         padding=GAP,
         border_radius=12,
         bgcolor=ft.Colors.SURFACE_CONTAINER_HIGHEST,
