@@ -84,6 +84,11 @@ def paint(scene: Scene) -> None:
     shown.sees(say.preview_of.format(prompt=scene.prompts[1]), "img")
 
 
+def look_back(scene: Scene) -> None:
+    scene.shown.press(scene.say.unpainted)
+    scene.shown.sees(scene.say.use_again)
+
+
 def search_in_vain(scene: Scene) -> None:
     scene.shown.type(scene.say.search, "unicorn")
     scene.shown.reads(scene.say.nothing_found)
@@ -100,12 +105,42 @@ def choose(scene: Scene) -> None:
         scene.shown.press(scene.say.picture_of.format(prompt=prompt))
 
 
+def make_a_key(scene: Scene) -> None:
+    say, shown = scene.say, scene.shown
+    shown.press(say.new_key)
+    shown.type(say.key_name, "nightly job")
+    shown.press(say.make_key)
+    shown.sees(say.key_taken)
+
+
+def filter_pictures(scene: Scene) -> None:
+    shown, period = scene.shown, next(iter(scene.say.periods.values()))
+    shown.press(period, "checkbox")
+    shown.sees(scene.say.clear_filters)
+
+
+def delete_in_vain(scene: Scene) -> None:
+    """What is said of it stays, as the way back does not."""
+    say, shown = scene.say, scene.shown
+    shown.press(say.choose_pictures)
+    shown.press(say.picture_of.format(prompt=scene.prompts[4]))
+    with scene.installation.kept_down("gateway"):
+        shown.press(say.delete_chosen)
+        shown.sees(say.undo)
+        shown.sees(say.understood)
+    _wait_for_the_server(scene)
+
+
 def lose_the_server(scene: Scene) -> None:
     with scene.installation.kept_down("gateway"):
         offline = scene.shown.control("group", scene.say.offline)
         while not offline.is_visible():  # it may have come up for a moment
             scene.shown.press(scene.say.refresh)
             scene.shown.page.wait_for_timeout(SETTLE_MILLISECONDS)
+    _wait_for_the_server(scene)
+
+
+def _wait_for_the_server(scene: Scene) -> None:
     with scene.installation.client() as http:
         wait_until(lambda: http.get("/api/v1/models").is_success)
 
@@ -116,10 +151,13 @@ VIEWS = {
     "create": View("/create"),
     "create-more": View("/create", lambda scene: scene.shown.press(scene.say.advanced)),
     "create-painting": View("/create", paint),
+    "unpainted": View("/create", look_back),
     "gallery": View("/gallery"),
+    "gallery-filtered": View("/gallery", filter_pictures),
     "gallery-choosing": View("/gallery", choose),
     "gallery-nothing-found": View("/gallery", search_in_vain),
     "gallery-offline": View("/gallery", lose_the_server),
+    "gallery-undeleted": View("/gallery", delete_in_vain),
     "picture": View("/gallery/{picture}"),
     "picture-details": View("/gallery/{picture}", lambda scene: scene.shown.press(scene.say.details)),
     "share": View("/gallery/{picture}", lambda scene: scene.shown.press(scene.say.share)),
@@ -129,6 +167,8 @@ VIEWS = {
     "devices": View("/account/sessions"),
     "password": View("/account/password"),
     "keys": View("/account/keys"),
+    "keys-new": View("/account/keys", lambda scene: scene.shown.press(scene.say.new_key)),
+    "keys-made": View("/account/keys", make_a_key),
     "delete-account": View("/account/delete"),
     "operate": View("/operate"),
 }
@@ -171,11 +211,12 @@ def running() -> Iterator[Installation]:
 def visits(
     installation: Installation, browser: Browser, place: str, theme: str, only: str = ""
 ) -> Iterator[tuple[str, Scene]]:
-    """Every view by its name, as an operator with some pictures comes to it."""
+    """Every view by its name, as an operator with some pictures, and a task without one, comes to it."""
     options = PLACES[place]
     language = "zh" if options["locale"] == "zh-CN" else "en"
     somebody = an_operator(installation)
     pictures = [_painted(somebody, prompt, seed) for seed, prompt in enumerate(PROMPTS[language], 1)][::-1]
+    _canceled(somebody, PROMPTS[language][0])
     for name, view in VIEWS.items():
         if not name.startswith(only):
             continue
@@ -196,6 +237,12 @@ def _painted(somebody: Account, prompt: str, seed: int) -> str:
     task = somebody.painted(prompt=prompt, width=768, height=768, steps=8, seed=seed)
     result_id: str = task["results"][0]["id"]
     return result_id
+
+
+def _canceled(somebody: Account, prompt: str) -> None:
+    task = somebody.generate(prompt=prompt, steps=60)
+    somebody.http.post(task["links"]["cancel"]).raise_for_status()
+    somebody.until(task["id"], "canceled")
 
 
 if __name__ == "__main__":
