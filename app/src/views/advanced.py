@@ -21,7 +21,7 @@ def Advanced(draft: Draft, model: Model, say: Words) -> ft.Control:
         on_click=lambda: set_is_open(not is_open),
     )
     if not is_open:
-        return ft.Row([fold])
+        return folding(fold)
     limits, defaults = model.limits, model.defaults
     width, height = draft.size
     step = limits.size_multiple
@@ -45,9 +45,12 @@ def Advanced(draft: Draft, model: Model, say: Words) -> ft.Control:
         ),
         keyed("seed", Seed, draft, say),
     ]
-    return ft.Column(
-        [ft.Row([fold]), card(ft.Column(lines, spacing=4, tight=True), padding=GAP)], spacing=4, tight=True
-    )
+    return folding(fold, card(ft.Column(lines, spacing=4, tight=True), padding=GAP))
+
+
+def folding(fold: ft.Control, *unfolded: ft.Control) -> ft.Control:
+    """Always in the same place, so that it keeps the focus when it is pressed."""
+    return ft.Column([ft.Row([fold]), *unfolded], spacing=4, tight=True)
 
 
 def slider(

@@ -4,6 +4,8 @@ from typing import Any
 
 import flet as ft
 
+from views.keyboard import FOCUSED, TINT
+
 ACCENT = "#4453c4"
 
 NAME_OF_CHINESE = "Name of Chinese"
@@ -30,7 +32,8 @@ TALL = ft.Padding.symmetric(horizontal=24, vertical=14)
 def theme(*, is_dark: bool = False) -> ft.Theme:
     """Roboto has Latin; the engine fetches what else is written, slice by slice, from the client's own host."""
     primary = ft.ColorScheme() if is_dark else ft.ColorScheme(primary=ACCENT, on_primary=ft.Colors.WHITE)
-    tall = ft.ButtonStyle(padding=TALL)
+    ringed, tall = ft.ButtonStyle(side=FOCUSED), ft.ButtonStyle(padding=TALL, side=FOCUSED)
+    tinted = {ft.ControlState.FOCUSED: TINT}
     return ft.Theme(
         color_scheme_seed=ACCENT,
         color_scheme=primary,
@@ -39,6 +42,12 @@ def theme(*, is_dark: bool = False) -> ft.Theme:
         visual_density=ft.VisualDensity.STANDARD,
         filled_button_theme=ft.FilledButtonTheme(tall),
         outlined_button_theme=ft.OutlinedButtonTheme(tall),
+        text_button_theme=ft.TextButtonTheme(ringed),
+        icon_button_theme=ft.IconButtonTheme(ringed),
+        segmented_button_theme=ft.SegmentedButtonTheme(style=ft.ButtonStyle(overlay_color=tinted)),
+        switch_theme=ft.SwitchTheme(overlay_color=tinted),
+        slider_theme=ft.SliderTheme(overlay_color=TINT),
+        focus_color=TINT,
     )
 
 

@@ -1,6 +1,7 @@
 """Controls that tell their name to those who do not see them."""
 
 from collections.abc import Callable, Coroutine
+from functools import cache
 
 import flet as ft
 
@@ -36,9 +37,31 @@ def named(control: ft.Control, name: str) -> ft.Control:
 def pressable(
     content: ft.Control, name: str, action: Action, *, radius: int, key: str | None = None, hold: Action | None = None
 ) -> ft.Control:
-    """Anything that can be pressed, as one button; `hold` is what a long press does."""
+    """Anything that can be pressed, as one button; `hold` is what a long press does.
+
+    The button lies over it like glass, so that its looks under a pointer or with the keyboard are seen on any picture.
+    """
     silent = ft.Semantics(content=content, exclude_semantics=True)
-    button = ft.Container(
-        silent, border_radius=radius, on_click=action, on_long_press=hold, clip_behavior=ft.ClipBehavior.ANTI_ALIAS
+    clipped = ft.Container(silent, border_radius=radius, clip_behavior=ft.ClipBehavior.ANTI_ALIAS)
+    glass = ft.TextButton(
+        on_click=action,
+        on_long_press=hold,
+        style=glass_style(radius),
+        left=0,
+        top=0,
+        right=0,
+        bottom=0,
+        # Tab goes row by row, and Flutter takes for one row what lies beside a tall thing. Beside one that stands on
+        # its head it takes nothing: that one comes by itself, where its foot is.
+        flip=ft.Flip(flip_y=True),
     )
-    return ft.MergeSemantics(key=key, content=ft.Semantics(content=button, label=name, button=True))
+    both = ft.Stack([clipped, glass], fit=ft.StackFit.PASS_THROUGH)
+    return ft.MergeSemantics(key=key, content=ft.Semantics(content=both, label=name))
+
+
+@cache
+def glass_style(radius: int) -> ft.ButtonStyle:
+    return ft.ButtonStyle(
+        shape=ft.RoundedRectangleBorder(radius=radius),
+        side={ft.ControlState.FOCUSED: ft.BorderSide(5, ft.Colors.PRIMARY)},
+    )

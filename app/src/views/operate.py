@@ -210,8 +210,8 @@ def on_workers(having: int, workers: int, say: Words) -> str:
 
 def question(name: str, say: Words, drain: Action, keep: Action) -> ft.AlertDialog:
     return ft.AlertDialog(
-        modal=True,
         title=say.drain_question,
         content=ft.Text(say.drain_about.format(worker=name)),
         actions=[ft.TextButton(say.cancel, on_click=keep), ft.FilledButton(say.drain, on_click=drain)],
+        on_dismiss=keep,
     )

@@ -10,7 +10,7 @@ from state.opened import OpenedPicture
 from state.session import Session, Whereabouts
 from texts.words import Words
 from views.keyed import keyed
-from views.look import GAP, INK
+from views.look import GAP, INK, theme
 from views.named import Action, Go, icon_button, named
 from views.picture_details import details, panel
 from views.picture_stage import Stage
@@ -29,9 +29,13 @@ FORMATS: dict[Format, str] = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
 def picture_view(session: Session, whereabouts: Whereabouts, say: Words, go: Go) -> ft.View:
     result_id = whereabouts.opened
     view = keyed(result_id, PictureView, session, whereabouts, result_id, say, go)
-    listening = ft.KeyboardListener(
-        ft.SafeArea(view, expand=True), autofocus=True, on_key_down=partial(pressed, session, go), expand=True
+    dark = ft.Container(
+        ft.SafeArea(view, expand=True),
+        theme_mode=ft.ThemeMode.DARK,
+        dark_theme=theme(is_dark=True),
+        expand=True,
     )
+    listening = ft.KeyboardListener(dark, autofocus=True, on_key_down=partial(pressed, session, go), expand=True)
     return ft.View(
         route="/picture",
         padding=0,
@@ -71,8 +75,7 @@ def PictureView(session: Session, whereabouts: Whereabouts, result_id: str, say:
         return waiting(say)
     if picture is None:
         back = ft.FilledButton(say.close, on_click=partial(leave, session, go))
-        gone = blank(ft.Icons.IMAGE_NOT_SUPPORTED_OUTLINED, say.picture_gone, "", back)
-        return ft.Container(gone, theme_mode=ft.ThemeMode.DARK, expand=True)
+        return blank(ft.Icons.IMAGE_NOT_SUPPORTED_OUTLINED, say.picture_gone, "", back)
     return keyed("opened", Opened, session, whereabouts, picture, say, go)
 
 

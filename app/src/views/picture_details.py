@@ -56,5 +56,4 @@ def panel(lines: list[ft.Control], width: int) -> ft.Control:
         width=width,
         padding=ft.Padding.all(20),
         bgcolor=ft.Colors.SURFACE_CONTAINER_LOW,
-        theme_mode=ft.ThemeMode.DARK,
     )

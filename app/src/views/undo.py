@@ -37,10 +37,12 @@ def UndoBar(deleting: Deleting, say: Words) -> ft.Control:
 
 
 def bar(text: str, name: str, action: Action) -> ft.Control:
+    ink = ft.Colors.INVERSE_PRIMARY
+    side = {ft.ControlState.FOCUSED: ft.BorderSide(3, ink)}
     row = ft.Row(
         [
             ft.Text(text, color=ft.Colors.ON_INVERSE_SURFACE, expand=True),
-            ft.TextButton(name, style=ft.ButtonStyle(color=ft.Colors.INVERSE_PRIMARY), on_click=action),
+            ft.TextButton(name, style=ft.ButtonStyle(color=ink, side=side), on_click=action),
         ],
         spacing=GAP,
     )

@@ -25,7 +25,7 @@ DOOR = 400
 @ft.component
 def Welcome(session: Session, account: Account, preferences: Preferences, *, is_wide: bool) -> ft.Control:
     say = WORDS[preferences.language]
-    door = keyed("door", Door, session, account, say)
+    door = keyed("door", Door, session, account, say, is_wide=is_wide)
     other = ft.TextButton(
         chinese_name() if preferences.language == "en" else "English",
         icon=ft.Icons.TRANSLATE,
@@ -119,7 +119,8 @@ def promises(say: Words) -> ft.Control:
 
 
 @ft.component
-def Door(session: Session, account: Account, say: Words) -> ft.Control:
+def Door(session: Session, account: Account, say: Words, *, is_wide: bool) -> ft.Control:
+    """Where it is wide, a keyboard is likely: the first field has it."""
     is_new, set_is_new = ft.use_state(False)
     missing, set_missing = ft.use_state(frozenset[str]())
     typed, _ = ft.use_state({"username": "", "email": "", "password": ""})
@@ -163,7 +164,8 @@ def Door(session: Session, account: Account, say: Words) -> ft.Control:
 
     hint = ft.AutofillHint
     name_hints = [hint.NEW_USERNAME] if is_new else [hint.USERNAME, hint.EMAIL]
-    fields = [entry("username", say.username if is_new else say.username_or_email, name_hints)]
+    called = say.username if is_new else say.username_or_email
+    fields = [entry("username", called, name_hints, autofocus=is_wide)]
     if is_new:
         fields.append(entry("email", say.email, [hint.EMAIL], keyboard_type=ft.KeyboardType.EMAIL))
     fields.append(

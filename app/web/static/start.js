@@ -22,6 +22,15 @@ addEventListener("pageshow", ({ persisted }) => {
   if (persisted && navigator.vendor?.startsWith("Apple")) location.reload();
 });
 
+// What is taken out of the page with the focus would take the focus with it: Flutter knows who has it next.
+addEventListener("focusout", ({ relatedTarget }) => {
+  if (relatedTarget !== null) return;
+  setTimeout(() => {
+    const isLost = document.hasFocus() && document.activeElement === document.body;
+    if (isLost) document.querySelector("flutter-view")?.focus();
+  });
+});
+
 addEventListener("flutter-first-frame", () => document.getElementById("loading")?.remove(), { once: true });
 
 const config = {

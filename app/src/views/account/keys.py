@@ -82,11 +82,11 @@ def fate(key: ApiKey, now: datetime, say: Words) -> str:
 
 def question(key: ApiKey, say: Words, revoke: Action, keep: Action) -> ft.AlertDialog:
     return ft.AlertDialog(
-        modal=True,
         title=say.revoke_question,
         content=ft.Text(say.revoke_about.format(name=key.name)),
         actions=[
             ft.TextButton(say.cancel, on_click=keep),
             ft.FilledButton(say.revoke, on_click=revoke, bgcolor=ft.Colors.ERROR, color=ft.Colors.ON_ERROR),
         ],
+        on_dismiss=keep,
     )
