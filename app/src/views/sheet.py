@@ -14,8 +14,7 @@ def sheet(
 ) -> ft.AlertDialog | ft.BottomSheet:
     """Scrolls when it must. A sheet takes the whole height, or half of it if it is not tall."""
     head = ft.Row(
-        [heading(title), icon_button(ft.Icons.CLOSE, say.close_sheet, close)],
-        alignment=ft.MainAxisAlignment.SPACE_BETWEEN,
+        [ft.Container(heading(title), expand=True), icon_button(ft.Icons.CLOSE, say.close_sheet, close)],
     )
     column = ft.Column(
         [head, *lines],

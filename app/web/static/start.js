@@ -22,12 +22,17 @@ addEventListener("pageshow", ({ persisted }) => {
   if (persisted && navigator.vendor?.startsWith("Apple")) location.reload();
 });
 
-// What is taken out of the page with the focus would take the focus with it: Flutter knows who has it next.
+// What is taken out of the page with the focus would take the focus with it, and Tab would begin anew: Flutter knows who
+// has it next. Who points or presses by a screen reader moves it in the same moment, and is not interfered with.
+let isByKeys = false;
+for (const kind of ["keydown", "pointerdown", "click"]) {
+  addEventListener(kind, () => (isByKeys = kind === "keydown"), true);
+}
 addEventListener("focusout", ({ relatedTarget }) => {
-  if (relatedTarget !== null) return;
+  if (relatedTarget !== null || !isByKeys) return;
   setTimeout(() => {
     const isLost = document.hasFocus() && document.activeElement === document.body;
-    if (isLost) document.querySelector("flutter-view")?.focus();
+    if (isLost && isByKeys) document.querySelector("flutter-view")?.focus();
   });
 });
 

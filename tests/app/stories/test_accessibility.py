@@ -188,11 +188,14 @@ def is_beside(part: Part, width: int) -> bool:
 
 
 def is_exempt(part: Part, say: Words) -> bool:
-    """Pictures are as they are, and what is disabled may be pale; what is not in sight waits for who scrolls to it."""
+    """Pictures are as they are, and what is disabled may be pale; what is not in sight waits for who scrolls to it; a
+    dialog's place is the whole screen.
+    """
     of_picture = say.picture_of.partition("{")[0]
     is_disabled = part.is_disabled or (part.role == "button" and not part.is_pressable)
     is_picture = part.role == "img" or part.name.startswith(of_picture)
-    return not part.name or not part.is_in_sight or is_disabled or is_picture
+    is_dialog = part.role.endswith("dialog")
+    return not part.name or not part.is_in_sight or is_disabled or is_picture or is_dialog
 
 
 def contrast_of(part: Part, picture: NDArray[np.uint8]) -> float:

@@ -17,7 +17,8 @@ from views.named import Action
 from views.toggle import toggle
 from views.troubles import trouble
 
-SCOPE_WIDTH = 104
+SCOPE_WIDTH = 140
+"""Pixels: room for the longest name when it is twice as large."""
 
 
 @ft.component
