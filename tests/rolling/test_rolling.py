@@ -5,7 +5,7 @@ from tests.rolling.update import HALF_BY_HALF, roll
 
 
 def test_nobody_notices_that_every_process_is_replaced(tmp_path):
-    account = roll(tmp_path, 8, HALF_BY_HALF)
+    account = roll(tmp_path, 4, HALF_BY_HALF)
     assert account.tally.failed == []
     assert account.tally.stuck == []
     assert account.tally.lost == []
