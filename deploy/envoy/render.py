@@ -38,6 +38,7 @@ def render(
     access_log: bool = False,
     tls: Certificates | None = None,
     admin: str | None = None,
+    trusted_hops: int = 0,
 ) -> str:
     """Returns the YAML of one Envoy.
 
@@ -54,6 +55,8 @@ def render(
         access_log: one JSON line per request to standard output.
         tls: how Envoy and the services know each other, for gRPC and its health checks; None for in the clear.
         admin: `host:port` of the admin interface, which whoever reaches it may do anything with; None for none.
+        trusted_hops: proxies before this Envoy. Each adds whom it was called by to X-Forwarded-For, and they set
+            X-Forwarded-Proto; nobody else may reach this Envoy, or anybody may be whoever they like.
     """
     services = {
         "auth": auth,
@@ -67,6 +70,7 @@ def render(
         "cors_origins": json.dumps([{"exact": origin} for origin in cors_origins]),
         "access_log": "/dev/stdout" if access_log else "/dev/null",
         "admin": json.dumps(None if admin is None else {"address": {"socket_address": _socket(admin)}}),
+        "trusted_hops": str(trusted_hops),
     }
     values["listen_host"], _, values["listen_port"] = listen.rpartition(":")
     for name, addresses in services.items():
@@ -119,6 +123,9 @@ def main() -> None:
     parser.add_argument("--access-log", action="store_true", help="one JSON line per request to standard output")
     parser.add_argument("--tls", nargs=3, metavar=("CA", "CERT", "KEY"), help="files of the certificates for gRPC")
     parser.add_argument("--admin", metavar="HOST:PORT", help="the admin interface; none by default")
+    parser.add_argument(
+        "--trusted-hops", type=int, default=0, metavar="N", help="proxies before this Envoy; 0 by default"
+    )
     arguments = parser.parse_args()
     arguments.tls = arguments.tls and Certificates(*arguments.tls)
     sys.stdout.write(render(**vars(arguments)))

@@ -11,7 +11,7 @@ from deploy.local import wheels
 from deploy.local.credentials import CONTEXTS
 from deploy.local.engines import Engine
 from deploy.local.files import replace
-from deploy.local.installation import DATABASE_URLS, PROJECT, REPLICATED, Installation
+from deploy.local.installation import DATABASE_URLS, PROJECT, Installation
 from deploy.local.liveness import Opinion, works
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import Check, answers, connects, exists, has_databases, opens, serves
@@ -153,7 +153,11 @@ def _door(at: Installation) -> Iterator[Process]:
     config = at.run / "envoy.yaml"
     content = render(
         listen=at.public,
-        **{service: at.addresses(service) for service in REPLICATED},
+        auth=at.addresses("auth"),
+        generation=at.addresses("generation"),
+        results=at.addresses("results"),
+        executor=at.addresses("executor"),
+        gateway=at.addresses("gateway"),
         app=at.address("app"),
         cors_origins=at.given.get("ENVOY_CORS_ORIGINS", "").split(),
         access_log=bool(at.given.get("ENVOY_ACCESS_LOG")),

@@ -6,7 +6,7 @@ import subprocess
 import threading
 from contextlib import contextmanager
 from hashlib import sha1
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import httpx
@@ -14,9 +14,10 @@ import pytest
 
 from deploy.envoy.render import render
 from deploy.local import wheels
-from deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK, reserved_ports
 from deploy.local.readiness import NotReady, opens
 from deploy.local.watchdog import guarded_group
+from tests.deploy.waiting import wait_until
 
 NAMES = ("public", "auth", "generation", "results", "executor", "gateway", "app")
 ORIGIN = "https://app.example.org"
@@ -33,7 +34,13 @@ class Gateway(BaseHTTPRequestHandler):
     name = "gateway"
 
     def do_GET(self):
-        answer = {"path": self.path, "request_id": self.headers["x-request-id"], "answered_by": self.name}
+        answer = {
+            "path": self.path,
+            "request_id": self.headers["x-request-id"],
+            "forwarded": self.headers.get_all("x-forwarded-for"),
+            "scheme": self.headers["x-forwarded-proto"],
+            "answered_by": self.name,
+        }
         body = json.dumps(answer).encode()
         self.rfile.read(int(self.headers.get("content-length", 0)))
         self.send_response(200)
@@ -109,6 +116,31 @@ def an_envoy(folder, ports, **settings):
             yield f"{LOOPBACK}:{ports['public']}"
         finally:
             envoy.terminate()
+
+
+@contextmanager
+def before_a_gateway(folder, **settings):
+    """A client of such an Envoy, which has the gateway's stand-in behind it and nobody else."""
+    with reserved_ports(NAMES) as ports:
+        gateway = ThreadingHTTPServer((LOOPBACK, ports["gateway"]), Gateway)
+        threading.Thread(target=gateway.serve_forever).start()
+        try:
+            with (
+                an_envoy(folder, ports, **settings) as public,
+                httpx.Client(base_url=f"http://{public}", trust_env=False) as client,
+            ):
+                wait_until(lambda: passes(client))
+                yield client
+        finally:
+            gateway.shutdown()
+            gateway.server_close()
+
+
+def passes(client):
+    try:
+        return client.get("/api/v1/x").is_success
+    except httpx.TransportError:
+        return False
 
 
 def is_open(public):
