@@ -11,11 +11,14 @@ from http.server import ThreadingHTTPServer
 import grpc
 import httpx
 import pytest
+import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.envoy.render import render
 from deploy.local import wheels
 from deploy.local.ports import LOOPBACK, reserved_ports
+from gateway.openai import LONGEST_SECONDS
+from services.auth.domain import ACCESS_LIFETIME
 from tests.certificates import put_certificates
 from tests.deploy.envoy import GREET, NAMES, WATCH, OneOfTwo, Services, an_envoy, answers, code_of
 from tests.deploy.rendered import PROJECT, pods
@@ -35,6 +38,26 @@ def test_envoy_accepts_the_rendered_configuration(tmp_path, access_log):
     addresses = {name: f"{name}.imagegen.svc:50051" for name in NAMES[1:]}
     config.write_text(render(listen="0.0.0.0:8080", **addresses, access_log=access_log))
     validate(config)
+
+
+def rendered(**settings):
+    """What Envoy reads, of addresses that nobody has."""
+    addresses = dict.fromkeys(NAMES[1:], "127.0.0.1:1")
+    return yaml.safe_load(render(**{"listen": "127.0.0.1:2", **addresses, **settings}))["static_resources"]
+
+
+def connection_manager(resources):
+    (chain,) = resources["listeners"][0]["filter_chains"]
+    return chain["filters"][0]["typed_config"]
+
+
+def seconds(duration):
+    return float(duration.removesuffix("s"))
+
+
+def test_a_quiet_stream_may_live_as_long_as_its_token_and_as_the_openai_door_waits():
+    quiet = seconds(connection_manager(rendered())["stream_idle_timeout"])
+    assert quiet > max(LONGEST_SECONDS, ACCESS_LIFETIME.total_seconds())
 
 
 def rendered_in_the_pod(folder, *more):
