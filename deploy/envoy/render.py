@@ -39,6 +39,7 @@ def render(
     tls: Certificates | None = None,
     admin: str | None = None,
     trusted_hops: int = 0,
+    rate_limit: int | None = None,
 ) -> str:
     """Returns the YAML of one Envoy.
 
@@ -57,6 +58,8 @@ def render(
         admin: `host:port` of the admin interface, which whoever reaches it may do anything with; None for none.
         trusted_hops: proxies before this Envoy. Each adds whom it was called by to X-Forwarded-For, and they set
             X-Forwarded-Proto; nobody else may reach this Envoy, or anybody may be whoever they like.
+        rate_limit: requests a second that an address may make for long, and four times as many at once; None for any
+            number.
     """
     services = {
         "auth": auth,
@@ -71,6 +74,9 @@ def render(
         "access_log": "/dev/stdout" if access_log else "/dev/null",
         "admin": json.dumps(None if admin is None else {"address": {"socket_address": _socket(admin)}}),
         "trusted_hops": str(trusted_hops),
+        "rate_unlimited": json.dumps(rate_limit is None),
+        "rate": str(rate_limit or 1),
+        "burst": str(4 * (rate_limit or 1)),
     }
     values["listen_host"], _, values["listen_port"] = listen.rpartition(":")
     for name, addresses in services.items():
@@ -126,6 +132,7 @@ def main() -> None:
     parser.add_argument(
         "--trusted-hops", type=int, default=0, metavar="N", help="proxies before this Envoy; 0 by default"
     )
+    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests a second by one address; any by default")
     arguments = parser.parse_args()
     arguments.tls = arguments.tls and Certificates(*arguments.tls)
     sys.stdout.write(render(**vars(arguments)))

@@ -17,6 +17,7 @@ from deploy.local import wheels
 from deploy.local.ports import LOOPBACK, reserved_ports
 from deploy.local.readiness import NotReady, opens
 from deploy.local.watchdog import guarded_group
+from gateway.problems import CODES, title_of
 from tests.deploy.waiting import wait_until
 
 NAMES = ("public", "auth", "generation", "results", "executor", "gateway", "app")
@@ -162,3 +163,19 @@ def answers(public):
         return httpx.get(f"http://{public}/", trust_env=False).status_code == 503
     except httpx.ConnectError:
         return False
+
+
+def assert_is_a_problem(answer, code):
+    """Just as the gateway would say it."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    status, detail = CODES[code]
+    assert answer.status_code == status
+    assert answer.json() == {
+        "type": str(answer.url.copy_with(raw_path=f"/problems/{code}".encode())),
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [],
+        "request_id": answer.json()["request_id"],
+    }

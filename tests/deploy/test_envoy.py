@@ -18,7 +18,20 @@ from websockets.sync.client import connect
 
 from deploy.local.ports import LOOPBACK, reserved_ports
 from gateway.problems import CODES, title_of
-from tests.deploy.envoy import GREET, NAMES, ORIGIN, WATCH, App, Gateway, Services, an_envoy, answers, code_of, is_open
+from tests.deploy.envoy import (
+    GREET,
+    NAMES,
+    ORIGIN,
+    WATCH,
+    App,
+    Gateway,
+    Services,
+    an_envoy,
+    answers,
+    assert_is_a_problem,
+    code_of,
+    is_open,
+)
 from tests.deploy.waiting import wait_until
 from tests.serving import health
 
@@ -184,22 +197,6 @@ def test_a_rest_body_of_one_mebibyte_is_the_limit(rest):
     answer = rest.post("/api/v1/x", content=b"x" * (2**20 + 1))
     assert answer.status_code == 413
     assert_is_a_problem(answer, "content_too_large")
-
-
-def assert_is_a_problem(answer, code):
-    """Just as the gateway would say it."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    status, detail = CODES[code]
-    assert answer.status_code == status
-    assert answer.json() == {
-        "type": str(answer.url.copy_with(raw_path=f"/problems/{code}".encode())),
-        "title": title_of(status),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": [],
-        "request_id": answer.json()["request_id"],
-    }
 
 
 @pytest.mark.parametrize("path", ["/imagegen.executor.v1.ExecutorService/SubmitJob", "/grpc.health.v1.Health/Check"])
