@@ -19,6 +19,7 @@ from deploy.local import wheels
 from deploy.local.ports import LOOPBACK, reserved_ports
 from gateway.openai import LONGEST_SECONDS
 from services.auth.domain import ACCESS_LIFETIME
+from services.runtime.server import SERVER_OPTIONS
 from tests.certificates import put_certificates
 from tests.deploy.envoy import GREET, NAMES, WATCH, OneOfTwo, Services, an_envoy, answers, code_of
 from tests.deploy.rendered import PROJECT, pods
@@ -58,6 +59,22 @@ def seconds(duration):
 def test_a_quiet_stream_may_live_as_long_as_its_token_and_as_the_openai_door_waits():
     quiet = seconds(connection_manager(rendered())["stream_idle_timeout"])
     assert quiet > max(LONGEST_SECONDS, ACCESS_LIFETIME.total_seconds())
+
+
+def test_who_is_no_longer_in_dns_leaves_though_it_is_well():
+    """A pod that ends still answers health checks for a while; an address may by then be somebody else's."""
+    for cluster in rendered()["clusters"]:
+        assert "health_checks" in cluster
+        assert cluster["ignore_health_on_host_removal"] is True
+
+
+def test_a_service_that_vanished_is_missed_and_one_that_is_there_takes_no_offence():
+    shortest = dict(SERVER_OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"] / 1000
+    for cluster in rendered()["clusters"]:
+        (options,) = cluster["typed_extension_protocol_options"].values()
+        if "http2_protocol_options" in options["explicit_http_config"]:
+            keepalive = options["explicit_http_config"]["http2_protocol_options"]["connection_keepalive"]
+            assert shortest < seconds(keepalive["interval"]) <= 10
 
 
 def rendered_in_the_pod(folder, *more):
