@@ -40,6 +40,7 @@ def render(
     admin: str | None = None,
     trusted_hops: int = 0,
     rate_limit: int | None = None,
+    metrics: str | None = None,
 ) -> str:
     """Returns the YAML of one Envoy.
 
@@ -60,7 +61,13 @@ def render(
             X-Forwarded-Proto; nobody else may reach this Envoy, or anybody may be whoever they like.
         rate_limit: requests a second that an address may make for long, and four times as many at once; None for any
             number.
+        metrics: `host:port` where Prometheus and a probe may ask Envoy about itself; None for none.
+
+    Raises:
+        ValueError: metrics without admin, which is where they are from.
     """
+    if metrics and not admin:
+        raise ValueError("metrics come from the admin interface: it needs an address, too")
     services = {
         "auth": auth,
         "generation": generation,
@@ -72,25 +79,26 @@ def render(
     values = {
         "cors_origins": json.dumps([{"exact": origin} for origin in cors_origins]),
         "access_log": "/dev/stdout" if access_log else "/dev/null",
-        "admin": json.dumps(None if admin is None else {"address": {"socket_address": _socket(admin)}}),
+        "admin": json.dumps(None if admin is None else _address(admin)),
+        "admin_endpoints": json.dumps([] if admin is None else [{"endpoint": _address(admin)}]),
+        "has_metrics": json.dumps(metrics is not None),
         "trusted_hops": str(trusted_hops),
         "rate_unlimited": json.dumps(rate_limit is None),
         "rate": str(rate_limit or 1),
         "burst": str(4 * (rate_limit or 1)),
     }
     values["listen_host"], _, values["listen_port"] = listen.rpartition(":")
+    values["metrics_host"], _, values["metrics_port"] = (metrics or "127.0.0.1:0").rpartition(":")
     for name, addresses in services.items():
-        sockets = [_socket(address) for address in addresses.split(",")]
-        values[f"{name}_endpoints"] = json.dumps(
-            [{"endpoint": {"address": {"socket_address": socket}}} for socket in sockets]
-        )
-        values[f"{name}_transport"] = json.dumps(_transport(sockets[0]["address"], tls))
+        first, *_ = replicas = addresses.split(",")
+        values[f"{name}_endpoints"] = json.dumps([{"endpoint": _address(replica)} for replica in replicas])
+        values[f"{name}_transport"] = json.dumps(_transport(first.rpartition(":")[0], tls))
     return Template(TEMPLATE.read_text()).substitute(values)
 
 
-def _socket(address: str) -> Mapping[str, Any]:
+def _address(address: str) -> Mapping[str, Any]:
     host, _, port = address.rpartition(":")
-    return {"address": host, "port_value": int(port)}
+    return {"address": {"socket_address": {"address": host, "port_value": int(port)}}}
 
 
 def _transport(host: str, tls: Certificates | None) -> Mapping[str, Any]:
@@ -133,6 +141,7 @@ def main() -> None:
         "--trusted-hops", type=int, default=0, metavar="N", help="proxies before this Envoy; 0 by default"
     )
     parser.add_argument("--rate-limit", type=int, metavar="N", help="requests a second by one address; any by default")
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="metrics and readiness; needs --admin; none by default")
     arguments = parser.parse_args()
     arguments.tls = arguments.tls and Certificates(*arguments.tls)
     sys.stdout.write(render(**vars(arguments)))

