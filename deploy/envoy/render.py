@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 TEMPLATE = Path(__file__).with_name("envoy.yaml")
 _SOCKETS = "type.googleapis.com/envoy.extensions.transport_sockets"
+_IN_THE_CLEAR = {"name": "raw", "typed_config": {"@type": f"{_SOCKETS}.raw_buffer.v3.RawBuffer"}}
 
 
 class Certificates(NamedTuple):
@@ -41,6 +42,7 @@ def render(
     trusted_hops: int = 0,
     rate_limit: int | None = None,
     metrics: str | None = None,
+    certificate: str | None = None,
 ) -> str:
     """Returns the YAML of one Envoy.
 
@@ -62,6 +64,8 @@ def render(
         rate_limit: requests a second that an address may make for long, and four times as many at once; None for any
             number.
         metrics: `host:port` where Prometheus and a probe may ask Envoy about itself; None for none.
+        certificate: a file of Envoy's secret `door`, which names the certificate and the key that callers are shown
+            and which are read anew when they are replaced. None for a door in the clear.
 
     Raises:
         ValueError: metrics without admin, which is where they are from.
@@ -81,6 +85,7 @@ def render(
         "access_log": "/dev/stdout" if access_log else "/dev/null",
         "admin": json.dumps(None if admin is None else _address(admin)),
         "admin_endpoints": json.dumps([] if admin is None else [{"endpoint": _address(admin)}]),
+        "door_transport": json.dumps(_door_transport(certificate)),
         "has_metrics": json.dumps(metrics is not None),
         "trusted_hops": str(trusted_hops),
         "rate_unlimited": json.dumps(rate_limit is None),
@@ -101,10 +106,28 @@ def _address(address: str) -> Mapping[str, Any]:
     return {"address": {"socket_address": {"address": host, "port_value": int(port)}}}
 
 
+def _door_transport(certificate: str | None) -> Mapping[str, Any]:
+    """The public listener's transport socket."""
+    if certificate is None:
+        return _IN_THE_CLEAR
+    source = {"path_config_source": {"path": certificate}, "resource_api_version": "V3"}
+    return {
+        "name": "tls",
+        "typed_config": {
+            "@type": f"{_SOCKETS}.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                # Files that the configuration names are read once; those of a secret, whenever they are replaced.
+                "tls_certificate_sds_secret_configs": [{"name": "door", "sds_config": source}],
+            },
+        },
+    }
+
+
 def _transport(host: str, tls: Certificates | None) -> Mapping[str, Any]:
     """A cluster's transport socket: it believes a service whose certificate has the host's name or address."""
     if tls is None:
-        return {"name": "raw", "typed_config": {"@type": f"{_SOCKETS}.raw_buffer.v3.RawBuffer"}}
+        return _IN_THE_CLEAR
     name = {"sni": host}
     kind = "DNS"
     with suppress(ValueError):
@@ -142,6 +165,9 @@ def main() -> None:
     )
     parser.add_argument("--rate-limit", type=int, metavar="N", help="requests a second by one address; any by default")
     parser.add_argument("--metrics", metavar="HOST:PORT", help="metrics and readiness; needs --admin; none by default")
+    parser.add_argument(
+        "--certificate", metavar="FILE", help="Envoy's secret `door`, to end TLS; in the clear by default"
+    )
     arguments = parser.parse_args()
     arguments.tls = arguments.tls and Certificates(*arguments.tls)
     sys.stdout.write(render(**vars(arguments)))

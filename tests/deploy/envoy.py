@@ -120,15 +120,25 @@ def an_envoy(folder, ports, **settings):
 
 
 @contextmanager
-def before_a_gateway(folder, **settings):
-    """A client of such an Envoy, which has the gateway's stand-in behind it and nobody else."""
+def before_a_gateway(folder, verify=None, **settings):
+    """A client of such an Envoy, which has the gateway's stand-in behind it and nobody else.
+
+    Args:
+        folder: for the configuration and the log.
+        verify: an `ssl.SSLContext` where Envoy speaks TLS.
+        settings: of `render`.
+    """
     with reserved_ports(NAMES) as ports:
         gateway = ThreadingHTTPServer((LOOPBACK, ports["gateway"]), Gateway)
         threading.Thread(target=gateway.serve_forever).start()
         try:
             with (
                 an_envoy(folder, ports, **settings) as public,
-                httpx.Client(base_url=f"http://{public}", trust_env=False) as client,
+                httpx.Client(
+                    base_url=f"https://{public}" if verify else f"http://{public}",
+                    verify=verify or False,
+                    trust_env=False,
+                ) as client,
             ):
                 wait_until(lambda: passes(client))
                 yield client
