@@ -154,8 +154,8 @@ def test_no_spelling_of_a_share_link_is_logged(tmp_path):
     assert "TOKEN" not in log
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_never_reached_a_replica_goes_to_the_other_whatever_its_method(tmp_path, method):
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("POST", b""), ("POST", b"x" * 2**20)])
+def test_what_never_reached_a_replica_goes_to_the_other_whatever_its_method_and_length(tmp_path, method, body):
     with reserved_ports([*NAMES, "gateway-2"]) as ports:
         replicas = [ThreadingHTTPServer((LOOPBACK, ports[name]), OneOfTwo) for name in ("gateway", "gateway-2")]
         for each in replicas:
@@ -170,13 +170,16 @@ def test_what_never_reached_a_replica_goes_to_the_other_whatever_its_method(tmp_
 
                 def answered_by():
                     with suppress(httpx.HTTPError):
-                        return rest.request(method, "/who").raise_for_status().json()["answered_by"]
+                        return rest.request(method, "/who", content=body).raise_for_status().json()["answered_by"]
 
                 for each in replicas:
                     wait_until(lambda each=each: answered_by() == str(each.server_address[1]))
                 gone.shutdown()
                 gone.server_close()  # Envoy finds out when it asks for the second time, in a second or two
-                heard = {rest.request(method, "/who").raise_for_status().json()["answered_by"] for _ in range(20)}
+                heard = {
+                    rest.request(method, "/who", content=body).raise_for_status().json()["answered_by"]
+                    for _ in range(20)
+                }
                 assert heard == {str(other.server_address[1])}
         finally:
             for each in replicas:
