@@ -93,7 +93,9 @@ class Delivery:
         except FileNotFoundError as error:
             await asyncio.to_thread(self.owned, result.owner_id, result.id)
             PICTURES_LOST.inc()
-            log.exception("the store has lost a picture", result_id=str(result.id), store_key=result.image_url)
+            log.error(  # noqa: TRY400 - the key says it all
+                "the store has lost a picture", result_id=str(result.id), store_key=result.image_url
+            )
             raise PictureLost from error
 
     async def _chosen(self, result: Result, wanted: Wanted) -> Variant:

@@ -16,6 +16,7 @@ from services.runtime.authority import RemoteAuthority
 from services.runtime.channels import Peer, channel
 from services.runtime.database import Database
 from services.runtime.erasures import Erasures
+from services.runtime.logs import describe
 from services.runtime.process import start_process
 from services.runtime.settings import service_identity
 from services.runtime.tokens import TokenVerifier, decode_key
@@ -61,8 +62,8 @@ async def _sweep_for_ever(*sweeps: Callable[[], object]) -> None:
             try:
                 while await asyncio.to_thread(sweep):
                     pass
-            except Exception:  # the next turn may succeed, and pictures can be served meanwhile
-                log.exception("the sweep failed")
+            except Exception as error:  # noqa: BLE001 - the next turn may succeed; pictures can be served meanwhile
+                log.error("the sweep failed", **describe(error))  # noqa: TRY400 - its text may be private
         await asyncio.sleep(SWEEP_SECONDS)
 
 
