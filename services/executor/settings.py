@@ -26,7 +26,7 @@ class Pools:
 class ServerSettings(BaseSettings):
     """The gRPC server."""
 
-    model_config = SettingsConfigDict(env_prefix="EXECUTOR_")
+    model_config = SettingsConfigDict(env_prefix="EXECUTOR_", hide_input_in_errors=True)
 
     database_url: str
     listen: str
@@ -40,7 +40,7 @@ class ServerSettings(BaseSettings):
 class QueueSettings(BaseSettings):
     """How jobs are held. Server and workers must agree."""
 
-    model_config = SettingsConfigDict(env_prefix="EXECUTOR_")
+    model_config = SettingsConfigDict(env_prefix="EXECUTOR_", hide_input_in_errors=True)
 
     lease_seconds: float = 10.0
     """Ten renewals long; a worker that misses them all is dead or cut off."""
@@ -64,7 +64,7 @@ class QueueSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """A worker, bound to one ComfyUI."""
 
-    model_config = SettingsConfigDict(env_prefix="EXECUTOR_")
+    model_config = SettingsConfigDict(env_prefix="EXECUTOR_", hide_input_in_errors=True)
 
     database_url: str
     engine_id: UUID

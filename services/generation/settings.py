@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class GenerationSettings(BaseSettings):
     """Where generation listens, whom it calls, and how much one person may ask for at once."""
 
-    model_config = SettingsConfigDict(env_prefix="GENERATION_")
+    model_config = SettingsConfigDict(env_prefix="GENERATION_", hide_input_in_errors=True)
 
     database_url: str
     listen: str

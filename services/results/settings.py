@@ -9,7 +9,7 @@ from services.results.blobs import S3Options
 class Settings(BaseSettings):
     """`RESULTS_…`, and the addresses of neighbours."""
 
-    model_config = SettingsConfigDict(env_prefix="RESULTS_", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="RESULTS_", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: str
     listen: str

@@ -22,7 +22,7 @@ class Certificates:
 class TlsSettings(BaseSettings):
     """Files of the certificates between services: all three, or none and gRPC goes in the clear."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, hide_input_in_errors=True)
 
     grpc_tls_ca: FilePath | None = None
     grpc_tls_cert: FilePath | None = None

@@ -4,6 +4,7 @@ import stat
 
 import jwt
 import pytest
+from pydantic import ValidationError
 
 from app.web.settings import Settings as AppSettings
 from deploy.k8s.secrets import manifests, write_env_files
@@ -96,6 +97,17 @@ def test_every_setting_is_one_that_its_process_accepts(name, environments, monke
                 settings()
             if process not in NAMELESS:
                 service_identity(process).token("auth")
+
+
+@pytest.mark.parametrize("settings", {ProcessSettings}.union(*SETTINGS.values()), ids=lambda it: it.__module__)
+def test_a_start_with_refused_settings_quotes_none(settings, monkeypatch):
+    missing = next((variable for variable, must in variables(settings) if must), "")
+    for variable, _ in variables(settings):
+        monkeypatch.setenv(variable, "HUNTER2")
+    monkeypatch.delenv(missing, raising=False)
+    with pytest.raises(ValidationError) as caught:
+        settings()
+    assert "HUNTER2" not in str(caught.value)
 
 
 @every_overlay
