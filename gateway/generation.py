@@ -20,6 +20,7 @@ from gateway.security import signed_in
 from gateway.tasks import Eta, Status, Task, with_results
 from gateway.waiting import PatienceDependency
 from services.runtime.protos import from_enum, to_enum, to_timestamp
+from services.runtime.requests import about_task
 
 router = APIRouter(prefix="/api/v1/generation", tags=["generation"], dependencies=[signed_in])
 
@@ -153,6 +154,7 @@ async def generate(
         return _json(await _dry_run(calls, request, body.seed), 200)
     request.request_id = idempotency_key
     answer = await calls.unary(calls.generation.CreateTask, request)
+    about_task(answer.task.id)
     (task,) = await with_results(calls, origin, [answer.task])
     if patience.seconds:
         task = await patience.watch(

@@ -2,6 +2,7 @@
 resort for errors that nobody foresaw.
 """
 
+import re
 import time
 from http import HTTPStatus
 
@@ -16,7 +17,7 @@ from gateway.problems import problem
 from services.runtime import http
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
-from services.runtime.requests import REQUEST_ID, request_id, working_for
+from services.runtime.requests import REQUEST_ID, about_task, request_id, working_for
 from services.runtime.tracing import failed, traceparent, unrecorded
 
 log = structlog.get_logger()
@@ -25,6 +26,9 @@ MAX_BODY_BYTES = 1024 * 1024
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked every second by Envoy and Kubernetes; they are counted, not logged, and in no trace that is recorded."""
+
+TASK = re.compile(r"/tasks/([^/]+)")
+"""Where a path names a task, in every area that has tasks."""
 
 HEADERS = {
     # The scripts, styles, pictures and calls of our pages all come from here; an empty icon is a data: URL.
@@ -58,6 +62,8 @@ class RequestMiddleware:
         request = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
         parent = unrecorded() if scope["path"] in PROBES else asked.get("traceparent", "")
         with working_for(request, parent, "request", SpanKind.SERVER) as span:
+            if named := TASK.search(scope["path"]):
+                about_task(named[1])
             await self._answer(scope, receive, send, span)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:

@@ -31,6 +31,7 @@ from gateway.problems import CODES, problem
 from gateway.results import Result
 from gateway.waiting import left
 from services.runtime.protos import from_enum
+from services.runtime.requests import about_task
 
 LONGEST_SECONDS = 600.0
 """The SDKs themselves give up after ten minutes."""
@@ -128,6 +129,7 @@ async def generate_images(
     if model is None:
         return problem(request, "model_unavailable")
     accepted = await calls.unary(calls.generation.CreateTask, body.recipe(model, idempotency_key))
+    about_task(accepted.task.id)
     painting = asyncio.create_task(_painted(calls, origin, accepted.task, in_full=body.response_format == "b64_json"))
     enders = {asyncio.create_task(request.app.state.stopping.wait()), asyncio.create_task(left(request))}
     try:

@@ -94,8 +94,8 @@ class Expiry:
             except NotClaimable:
                 return None
             self._ledger.save(tx, before, job, now)
-        with working_for(job.origin, job.traceparent, "job taken back"):
-            log.warning("job taken back", job_id=str(job.id), state=job.state, attempts=job.attempts)
+        with working_for(job.origin, job.traceparent, "job taken back", task_id=job.id):
+            log.warning("job taken back", state=job.state, attempts=job.attempts)
         self._publisher.status(job_to_proto(job), job.lease_epoch)
         if not job.is_finished:
             self._bell.ring(job.model)

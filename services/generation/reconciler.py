@@ -108,7 +108,7 @@ class Reconciler:
             task = self._take_from_outbox()
             if task is None:
                 return
-            with working_for(task.origin, task.traceparent, "submit"):
+            with working_for(task.origin, task.traceparent, "submit", task_id=task.id):
                 self._submit(task)
 
     def follow(self) -> None:
@@ -132,7 +132,7 @@ class Reconciler:
         """Tell the executor again what is to stop. Raises ExecutorSilent."""
         for page in self._pages(partial(store.list_canceling, now=self._clock(), pause=CANCEL_RETRY)):
             for task in page:
-                with working_for(task.origin, task.traceparent, "cancel"):
+                with working_for(task.origin, task.traceparent, "cancel", task_id=task.id):
                     self._cancel(task)
 
     def _submit(self, task: Task) -> None:
@@ -143,11 +143,11 @@ class Reconciler:
             self._refuse(task, str(refusal))
         except ExecutorFailed as error:
             SUBMITS.labels("failed").inc()
-            log.warning("submit failed", task_id=str(task.id), code=str(error), failures=task.submit_failures + 1)
+            log.warning("submit failed", code=str(error), failures=task.submit_failures + 1)
             self._count_failure(task)
         except ExecutorSilent as error:
             SUBMITS.labels("unanswered").inc()
-            log.warning("submit not answered", task_id=str(task.id), code=str(error))
+            log.warning("submit not answered", code=str(error))
         else:
             SUBMITS.labels("accepted").inc()
             self._tasks.apply([snapshot])
@@ -157,7 +157,7 @@ class Reconciler:
         try:
             snapshot = self._executor.cancel(task)
         except ExecutorFailed as error:
-            log.warning("cancel failed", task_id=str(task.id), code=str(error))
+            log.warning("cancel failed", code=str(error))
             self._count_failed_cancel(task)
         else:
             self._tasks.apply([snapshot])
@@ -203,13 +203,13 @@ class Reconciler:
     def _refuse(self, task: Task, message: str) -> None:
         now = self._clock()
         self._change(task, lambda current: current.refuse(message, now) if current.submitted_at is None else current)
-        log.info("submit refused", task_id=str(task.id))
+        log.info("submit refused")
 
     def _lose_job(self, task: Task) -> None:
         """Back into the outbox, unless somebody else has learnt more since the task was read."""
         if self._change(task, lambda current: current.lose_job() if current == task else current) == task.lose_job():
-            with working_for(task.origin, task.traceparent, "job lost"):
-                log.warning("the executor lost a job", task_id=str(task.id))
+            with working_for(task.origin, task.traceparent, "job lost", task_id=task.id):
+                log.warning("the executor lost a job")
         self._outbox.set()
 
     def _change(self, task: Task, event: Callable[[Task], Task]) -> Task | None:

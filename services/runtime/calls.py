@@ -11,8 +11,9 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 from urllib.parse import unquote
 
@@ -41,7 +42,7 @@ from services.runtime.errors import (
 from services.runtime.ids import uuid7
 from services.runtime.logs import describe
 from services.runtime.protos import from_enum
-from services.runtime.requests import REQUEST_ID, working_for
+from services.runtime.requests import REQUEST_ID, about_task, working_for
 from services.runtime.tokens import Caller, Person, Service, TokenVerifier
 from services.runtime.tracing import answered, call_attributes
 
@@ -55,6 +56,9 @@ _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller", defau
 _client_address: contextvars.ContextVar[str] = contextvars.ContextVar("client_address", default="")
 
 Handler = Callable[[Any, Any], Any]
+
+TASK_IDS = [attrgetter(path) for path in ("task_id", "job_id", "header.task_id", "task.id", "job.id")]
+"""Where a message says which task it is about; a job's id is its task's."""
 
 
 def person() -> Person:
@@ -142,7 +146,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if inspect.iscoroutinefunction(handler):
                     return await handler(checked, context)
                 run = contextvars.copy_context().run
-                return await asyncio.get_running_loop().run_in_executor(self._threads, run, handler, checked, context)
+                loop = asyncio.get_running_loop()
+                answer = await loop.run_in_executor(self._threads, run, handler, checked, context)
+                _note_task(answer)  # the request that makes a task cannot name it
+                return answer
 
             return await self._observed(method, context, answer())
 
@@ -277,8 +284,15 @@ async def _abort(context: Any, status: status_pb2.Status) -> None:
     await context.abort_with_status(rpc_status.to_status(status))
 
 
+def _note_task(message: Message) -> None:
+    for task_id in TASK_IDS:
+        with suppress(AttributeError):
+            about_task(task_id(message))
+
+
 def _validated(message: Message) -> Message:
     """Raises InvalidField if the message breaks a rule of its contract."""
+    _note_task(message)
     violations = protovalidate.collect_violations(message)
     if violations:
         raise InvalidField([(_path(violation.proto.field), violation.proto.message) for violation in violations])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tests.chaos.evidence import Evidence, Row
 from tests.chaos.people import FINAL, Asked
 
-_ENDED = re.compile(r"attempt ended .*?\bepoch=(\d+).*?\bjob_id=(\S+).*?\bstate=(\w+)")
+_ENDED = re.compile(r"attempt ended .*?\bepoch=(\d+).*?\bstate=(\w+).*?\btask_id=(\S+)")
 
 
 def broken_promises(asked: Sequence[Asked], evidence: Evidence) -> list[str]:
@@ -32,11 +32,11 @@ def broken_leases(log: str) -> list[str]:
     Their lines may come late, so their order says nothing.
     """
     told = defaultdict(list)
-    for epoch, job_id, state in _ENDED.findall(log):
-        told[job_id].append((int(epoch), state))
+    for epoch, state, task_id in _ENDED.findall(log):
+        told[task_id].append((int(epoch), state))
     return [
-        f"{job_id}: ended more than once, or under a lease that was over: {sorted(ends)}"
-        for job_id, ends in told.items()
+        f"{task_id}: ended more than once, or under a lease that was over: {sorted(ends)}"
+        for task_id, ends in told.items()
         if len({epoch for epoch, _ in ends}) < len(ends) or any(state in FINAL for _, state in sorted(ends)[:-1])
     ]
 

@@ -67,7 +67,7 @@ def test_two_requests_for_one_task_are_seen():
 
 
 def line(epoch: int, state: str) -> str:
-    return f"worker | [info] attempt ended attempts=0 epoch={epoch} job_id={TASK} request_id=x state={state}"
+    return f"worker | [info] attempt ended attempts=0 epoch={epoch} request_id=x state={state} task_id={TASK}"
 
 
 def test_one_end_per_lease_and_one_for_good_are_sound():

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from tests.gateway.builders import a_picture, a_user, refused
+from tests.gateway.builders import a_picture, a_task, a_user, refused
 from tests.gateway.neighbours import Refusal
 
 ME = "/api/v1/auth/me"
@@ -128,6 +128,21 @@ def test_the_access_log_has_the_route_and_no_query(passing, behind):
     assert line["route"] == SUGGESTIONS
     assert (line["event"], line["method"], line["status"]) == ("request", "GET", 200)
     assert "private" not in str(lines)
+
+
+def test_the_access_log_names_the_task_that_was_made_or_asked_for(passing, behind):
+    task = a_task()
+    behind.generation.answers |= {
+        "CreateTask": generation.CreateTaskResponse(task=task),
+        "GetTask": generation.GetTaskResponse(task=task),
+    }
+    asked = {"X-Request-Id": f"asked-{uuid4()}"}
+    with capture_logs(processors=[merge_contextvars]) as lines, passing() as client:
+        client.post("/api/v1/generation/generate", json={"prompt": "x", "model": "sdxl"}, headers=asked)
+        client.get(f"/api/v1/generation/tasks/{task.id}", headers=asked)
+        client.get("/api/v1/generation/tasks/private-words", headers=asked)
+    told = [line.get("task_id") for line in lines if line.get("request_id") == asked["X-Request-Id"]]
+    assert told == [task.id, task.id, None]
 
 
 def test_requests_are_counted_by_the_routes_template(passing):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import grpc
 import jwt
@@ -13,12 +14,15 @@ from imagegen.executor.v1 import operator_service_pb2_grpc
 from imagegen.generation.v1 import error_reason_pb2 as reasons
 from imagegen.generation.v1 import generation_service_pb2 as pb
 from imagegen.generation.v1 import generation_service_pb2_grpc, task_pb2
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from services.runtime.calls import client_address, person, person_or_none
 from services.runtime.errors import DependencyUnavailable, ErrorTable
 from services.runtime.requests import request_id
 from services.runtime.server import Server
 from services.runtime.tracing import traceparent
+from tests.deploy.waiting import wait_until
 from tests.grpc_errors import fields, reason, retry_seconds
 from tests.identities import as_person, as_service, verifier
 from tests.serving import running
@@ -51,6 +55,9 @@ class Servicer(generation_service_pb2_grpc.GenerationServiceServicer):
         name = threading.current_thread().name
         task = task_pb2.Task(id=request.task_id, model=name, prompt=str(person().user_id), negative_prompt=request_id())
         return pb.GetTaskResponse(task=task)
+
+    def CreateTask(self, request, context):
+        return pb.CreateTaskResponse(task=task_pb2.Task(id=TASK))
 
     def ListModels(self, request, context):
         assert person_or_none() is None
@@ -193,6 +200,36 @@ def test_a_server_that_stops_ends_its_streams_so_that_clients_resume_elsewhere(s
     with channel, pytest.raises(grpc.RpcError) as caught:
         next(events)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def lines_of(call) -> list[dict]:
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        with suppress(grpc.RpcError):
+            call()
+        wait_until(lambda: [line for line in lines if line["event"] == "call"])
+    return lines
+
+
+def test_the_lines_of_a_call_name_the_task_that_it_asks_for_or_makes(servicer, stub):
+    def watch() -> None:
+        events = stub.WatchTask(pb.WatchTaskRequest(task_id=TASK), metadata=as_person(), timeout=10)
+        next(events)
+        events.cancel()
+
+    def create() -> None:
+        stub.CreateTask(pb.CreateTaskRequest(prompt="x", model="sd15", request_id="y"), metadata=as_person())
+
+    asked = [lines_of(lambda: get_task(stub)), lines_of(create), lines_of(watch)]
+    servicer.error = ValueError("broken")
+    asked.append(lines_of(lambda: get_task(stub)))
+    assert [[line["event"] for line in lines] for lines in asked] == [*[["call"]] * 3, ["unexpected error", "call"]]
+    assert {line["task_id"] for lines in asked for line in lines} == {TASK}
+
+
+def test_what_is_no_id_is_not_logged_as_one(stub):
+    [line] = lines_of(lambda: get_task(stub, task_id="a lighthouse"))
+    assert line["code"] == "INVALID_ARGUMENT"
+    assert "lighthouse" not in str(line)
 
 
 def test_health_is_told_for_the_server_and_for_the_service(channel):

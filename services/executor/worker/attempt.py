@@ -101,8 +101,8 @@ class Painter:
             "imagegen.lease.epoch": epoch,
         }
         with (
-            working_for(job.origin, job.traceparent, "attempt", SpanKind.CONSUMER, attributes) as span,
-            structlog.contextvars.bound_contextvars(job_id=str(job.id), epoch=epoch),
+            working_for(job.origin, job.traceparent, "attempt", SpanKind.CONSUMER, attributes, task_id=job.id) as span,
+            structlog.contextvars.bound_contextvars(epoch=epoch),
         ):
             try:
                 with self._leases.keep(job) as hold:
@@ -138,7 +138,7 @@ class Painter:
             with self._database.transaction() as tx:
                 store.mark_discarded(tx, job.id)
         except DependencyUnavailable as error:
-            log.warning("pictures not discarded yet", job_id=str(job.id), error=str(error))
+            log.warning("pictures not discarded yet", task_id=str(job.id), error=str(error))
 
     def discard_what_is_left(self) -> None:
         """Delete what jobs that ended without success have stored, where the first try could not.

@@ -141,7 +141,7 @@ class LeaseKeeper:
             with self._database.transaction() as tx:
                 cancel_requested = store.renew_lease(tx, hold.job.id, hold.epoch, self._clock() + self._length)
         except DependencyUnavailable as error:
-            log.warning("lease not renewed", job_id=str(hold.job.id), error=str(error))
+            log.warning("lease not renewed", task_id=str(hold.job.id), error=str(error))
             return
         if cancel_requested is None:
             self._lose(hold)
