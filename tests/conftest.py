@@ -198,6 +198,7 @@ def installation(pytestconfig, tmp_path_factory) -> Installation:
         EXECUTOR_GRACE_SECONDS="5",
         ENVOY_ACCESS_LOG="1",
         AUTH_PASSWORD_MEMORY_KIB=str(LEAST_MEMORY_KIB),  # nobody steals their hashes, and there are hundreds
+        LOG_FORMAT="json",
         **UNLIMITED,
     )
     return pytestconfig.stash[STARTED].enter_context(running)

@@ -4,8 +4,9 @@ The environment may put something of the operator's in the place of a part: `AUT
 `RESULTS_DATABASE_URL`, REDIS_URL, COMFYUI_URL, RESULTS_STORE_URL. COMFYUI_URL may name several, separated by commas;
 without it, SKETCHES says how many of sketch there are. Each engine gets a worker. Other variables with a context's
 prefix, or with GATEWAY_, are its services' settings; SKETCH_STEP_SECONDS and SKETCH_LOAD_SECONDS set the pace of
-sketch; ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door. GRPC_TLS_CA,
-GRPC_TLS_CERT and GRPC_TLS_KEY name the certificates by which the processes know each other (for 127.0.0.1).
+sketch; ENVOY_CORS_ORIGINS (separated by spaces) and ENVOY_ACCESS_LOG are for the public door.
+LOG_FORMAT=json writes lines as clusters have them. GRPC_TLS_CA, GRPC_TLS_CERT and GRPC_TLS_KEY name the certificates
+by which the processes know each other (for 127.0.0.1).
 
 REPLICAS=2 runs two of each service and of the gateway, which share the work. One that gets SIGTERM (its pid is in
 DATA_DIR/run/processes.json) hands over to the other, ends, and is started anew, from the code that is there then.

@@ -215,7 +215,7 @@ def _python(at: Installation) -> Mapping[str, str]:
         **_system(at),
         "PYTHONPATH": os.pathsep.join(folders),
         "PYTHONUNBUFFERED": "1",  # a crash must not take the last lines with it
-        "LOG_FORMAT": "console",
+        "LOG_FORMAT": at.given.get("LOG_FORMAT") or "console",
     }
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 
 from tests.deploy.waiting import wait_until
+from tests.e2e.log_lines import lines_of
 
 GENERATE = "/api/v1/generation/generate"
 
@@ -27,6 +28,7 @@ def test_no_password_token_key_prompt_or_signature_is_in_a_log_line(installation
         for number, tokens in enumerate((first, second)):
             secrets |= {f"{kind} {number}": tokens[kind] for kind in ("access_token", "refresh_token")}
 
+        meet_errors(installation, http, name, password, prompt)
         picture, secrets["signature"] = paint(http, prompt)
         secrets |= share(http, picture)
         put_in_wrong_places(http, secrets)
@@ -48,12 +50,32 @@ def test_no_password_token_key_prompt_or_signature_is_in_a_log_line(installation
         assert login(http, name, later).status_code == 401
         secrets |= {f"{kind} 3": third[kind] for kind in ("access_token", "refresh_token")}
 
+    databases = ("auth", "generation", "executor", "results")
+    secrets |= {f"database of {of}": installation.secret(f"{of}_database_password") for of in databases}
     log = everything_logged(installation)
     assert not [kind for kind, secret in secrets.items() if secret in log]
 
 
 def login(http: httpx.Client, name: str, password: str) -> httpx.Response:
     return http.post("/api/v1/auth/login", json={"username": name, "password": password})
+
+
+def meet_errors(installation, http: httpx.Client, name: str, password: str, prompt: str) -> None:
+    """Sends secrets while the database is away, and long enough for those who work by themselves to miss it."""
+    account = {"username": name, "email": f"{prompt}@example.com", "password": password}
+    with installation.kept_down("postgres"):
+        installation.kill("results")  # it sweeps as soon as it starts
+        assert login(http, name, password).is_server_error
+        assert http.post("/api/v1/auth/register", json=account).is_error
+        assert http.post(GENERATE, json={"prompt": prompt, "model": "sd15"}).is_error
+        wait_until(lambda: {"auth", "generation", "executor", "worker", "results"} <= complaining(installation))
+        wait_until(lambda: any("cause" in line for _, line in lines_of(installation)))
+    wait_until(lambda: login(http, name, password).is_success and http.get("/api/v1/results").is_success)
+
+
+def complaining(installation) -> set[str]:
+    """The processes that have logged that something is away or broken."""
+    return {process for process, line in lines_of(installation) if line["level"] in ("warning", "error")}
 
 
 def refresh(http: httpx.Client, token: str) -> httpx.Response:
