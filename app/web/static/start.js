@@ -23,16 +23,18 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 
 // What is taken out of the page with the focus would take the focus with it, and Tab would begin anew: Flutter knows who
-// has it next. Who points or presses by a screen reader moves it in the same moment, and is not interfered with.
-let isByKeys = false;
+// has it next. Only where a key has just closed or pressed something: who types, points or presses by a screen reader
+// moves the focus in the same moment, and is not interfered with.
+const PRESSING = ["Enter", " ", "Escape"];
+let hasPressed = false;
 for (const kind of ["keydown", "pointerdown", "click"]) {
-  addEventListener(kind, () => (isByKeys = kind === "keydown"), true);
+  addEventListener(kind, ({ key }) => (hasPressed = PRESSING.includes(key)), true);
 }
 addEventListener("focusout", ({ relatedTarget }) => {
-  if (relatedTarget !== null || !isByKeys) return;
+  if (relatedTarget !== null || !hasPressed) return;
   setTimeout(() => {
     const isLost = document.hasFocus() && document.activeElement === document.body;
-    if (isLost && isByKeys) document.querySelector("flutter-view")?.focus();
+    if (isLost && hasPressed) document.querySelector("flutter-view")?.focus();
   });
 });
 
