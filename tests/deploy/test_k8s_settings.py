@@ -1,6 +1,7 @@
 """Each pod's environment is what its process reads: nothing is missing, misspelt or of another process."""
 
 import stat
+from itertools import chain
 
 import jwt
 import pytest
@@ -31,6 +32,7 @@ SETTINGS = {
     "gateway.main": [GatewaySettings],
     "app.web.main": [AppSettings],
 }
+EVERY_KIND = list(dict.fromkeys([ProcessSettings, *chain(*SETTINGS.values())]))
 NAMELESS = {"app"}
 """It speaks REST like any client, and so has no identity among the services."""
 # What a launcher needs and an image does not: where things lie, and a terminal's kind of log.
@@ -99,7 +101,7 @@ def test_every_setting_is_one_that_its_process_accepts(name, environments, monke
                 service_identity(process).token("auth")
 
 
-@pytest.mark.parametrize("settings", {ProcessSettings}.union(*SETTINGS.values()), ids=lambda it: it.__module__)
+@pytest.mark.parametrize("settings", EVERY_KIND, ids=lambda it: it.__module__)
 def test_a_start_with_refused_settings_quotes_none(settings, monkeypatch):
     missing = next((variable for variable, must in variables(settings) if must), "")
     for variable, _ in variables(settings):
