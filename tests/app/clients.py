@@ -15,6 +15,8 @@ from api.resources import Recipe, Task, Tokens
 
 PASSWORD = "correct horse battery"
 SMALL = {"model": "sd15", "width": 64, "height": 64, "steps": 4}
+SLOW = {"width": 512, "height": 512, "steps": 40}
+"""Two seconds, in which a task is found on its way on a busy machine too."""
 
 
 @dataclass

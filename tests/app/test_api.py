@@ -12,7 +12,7 @@ from api.connection import Connection
 from api.events import CaughtUp, Changed, Lost, Missed, Previewed, Progressed
 from api.problems import Problem, Unreachable
 from api.resources import Progress
-from tests.app.clients import PASSWORD, Memory, a_key, a_recipe, events_of, expired, somebody, tab
+from tests.app.clients import PASSWORD, SLOW, Memory, a_key, a_recipe, events_of, expired, somebody, tab
 from tests.tcp_proxy import TcpProxy
 
 
@@ -141,7 +141,7 @@ def test_a_prompt_is_completed(installation):
 def test_a_task_is_followed_to_its_picture(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
-            task = await client.generate(a_recipe(steps=8, width=256, height=256), a_key())
+            task = await client.generate(a_recipe(**SLOW), a_key())
             assert not task.has_ended
             events = [event async for event in events_of(client, task.id)]
             last = events[-1]
@@ -188,7 +188,7 @@ def test_asking_again_with_the_same_key_makes_no_second_task(installation):
 def test_the_end_of_a_canceled_task_is_told(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
-            task = await client.generate(a_recipe(steps=50, width=512, height=512), a_key())
+            task = await client.generate(a_recipe(**SLOW), a_key())
             await client.cancel(task.id)
             last = [event async for event in events_of(client, task.id)][-1]
             assert isinstance(last, Changed)
@@ -202,7 +202,7 @@ def test_a_stream_survives_a_lost_network_and_an_expired_token(installation):
         memory = Memory()
         with TcpProxy(installation.url.removeprefix("http://")) as network:
             async with somebody(f"http://{network.address}", memory) as client:
-                task = await client.generate(a_recipe(steps=40, width=256, height=256), a_key())
+                task = await client.generate(a_recipe(**SLOW), a_key())
                 seen = []
                 is_cut = False
                 async for event in events_of(client, task.id):

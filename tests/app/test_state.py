@@ -9,7 +9,7 @@ from state.catalogue import Catalogue
 from state.draft import Draft, Suggestions
 from state.gallery import Gallery
 from state.tasks import Tasks
-from tests.app.clients import Memory, a_key, a_recipe, ended, somebody, tab
+from tests.app.clients import SLOW, Memory, a_key, a_recipe, ended, somebody, tab
 from tests.tcp_proxy import TcpProxy
 
 
@@ -77,7 +77,7 @@ def test_a_locked_seed_stays_and_another_does_not(installation):
 def test_what_is_unfinished_is_taken_up_by_the_next_visit_and_ends_in_the_gallery(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
-            task = await client.generate(a_recipe(steps=60), a_key())
+            task = await client.generate(a_recipe(**SLOW), a_key())
             gallery = Gallery(client)
             completed = asyncio.Event()
             tasks = Tasks(client, lambda done: (gallery.add(done), completed.set()))
@@ -98,7 +98,7 @@ def test_what_is_asked_for_in_another_tab_appears_and_ends_in_the_gallery_here(i
             tasks = Tasks(here, lambda done: completed.put_nowait(done.id))
             await tasks.load()
             assert tasks.followed == []
-            task = await there.generate(a_recipe(steps=100, width=512, height=512), a_key())
+            task = await there.generate(a_recipe(**SLOW), a_key())
             assert await completed.get() == task.id
             assert [(each.task.id, each.task.status) for each in tasks.followed] == [(task.id, "completed")]
             tasks.stop()

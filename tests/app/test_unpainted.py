@@ -3,7 +3,7 @@
 import asyncio
 
 from state.unpainted import Unpainted
-from tests.app.clients import a_key, a_recipe, ended, somebody
+from tests.app.clients import SLOW, a_key, a_recipe, ended, somebody
 from tests.tcp_proxy import TcpProxy
 
 
@@ -12,7 +12,7 @@ def test_what_ended_without_a_picture_is_told_at_the_next_visit(installation):
         with TcpProxy(installation.url.removeprefix("http://")) as network:
             async with somebody(f"http://{network.address}") as client:
                 await ended(client, await client.generate(a_recipe("a teapot"), a_key()))
-                slow = await client.generate(a_recipe("a lighthouse", steps=60), a_key())
+                slow = await client.generate(a_recipe("a lighthouse", **SLOW), a_key())
                 await client.cancel(slow.id)
                 await ended(client, slow)
                 unpainted = Unpainted(client)
@@ -31,7 +31,7 @@ def test_more_of_them_come_page_by_page(installation):
     async def story() -> None:
         async with somebody(installation.url) as client:
             for _ in range(3):
-                task = await client.generate(a_recipe(steps=60), a_key())
+                task = await client.generate(a_recipe(**SLOW), a_key())
                 await client.cancel(task.id)
                 await ended(client, task)
             unpainted = Unpainted(client)

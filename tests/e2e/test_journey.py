@@ -19,7 +19,7 @@ def test_from_an_account_to_a_picture_and_back(person):
     assert {"sd15", "sdxl", "sdxl-turbo"} <= set(models)
     assert models["sd15"]["available"]
 
-    body = {"prompt": "海边的灯塔，黄昏", "model": "sd15", "width": 256, "height": 192, "steps": 20, "count": 2}
+    body = {"prompt": "海边的灯塔，黄昏", "model": "sd15", "width": 512, "height": 384, "steps": 30, "count": 2}
     answer = http.post("/api/v1/generation/generate", json=body, headers={"Idempotency-Key": str(uuid4())})
     assert answer.status_code == 202
     task = answer.json()
@@ -41,7 +41,7 @@ def test_from_an_account_to_a_picture_and_back(person):
     for result in ended["results"]:
         picture = person.picture(result)
         image = Image.open(BytesIO(picture))
-        assert (image.format, image.size) == ("PNG", (256, 192))
+        assert (image.format, image.size) == ("PNG", (512, 384))
         assert len(picture) == result["size_bytes"]
         assert "prompt" not in image.info, "ComfyUI's graph stays inside"
 

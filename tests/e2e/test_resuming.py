@@ -152,7 +152,7 @@ def shown(event: Event) -> tuple[str, str, Any]:
 
 
 def test_a_cursor_that_has_been_trimmed_gets_a_reset_and_a_snapshot(person, replicas, redis_url):
-    task = person.generate(steps=40)  # long enough to be followed while it is painted
+    task = person.generate(width=512, height=512, steps=40)  # long enough to be followed while it is painted
     seen = follow(person, replicas[0], task)
     cursor = next(event["id"] for event in seen if event["kind"] == "progress")
     with closing(Publisher(redis_url)) as others:
