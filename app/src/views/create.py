@@ -33,7 +33,6 @@ TASKS_KEY = ft.ScrollKey(TASKS)  # type: ignore[call-arg] # its decorator hides 
 
 @ft.component
 def Create(session: Session, say: Words, go: Go, *, is_wide: bool) -> ft.Control:
-    page = ft.context.page
     column: ft.Ref[ft.Column] = ft.use_memo(ft.Ref, [])
     button: ft.Ref[ft.FilledButton] = ft.use_memo(ft.Ref, [])
 
@@ -45,21 +44,6 @@ def Create(session: Session, say: Words, go: Go, *, is_wide: bool) -> ft.Control
             await asyncio.sleep(LAYOUT_SECONDS)
             await column.current.scroll_to(scroll_key=TASKS, duration=400)
 
-    async def pressed(event: ft.KeyboardEvent) -> None:
-        """Ctrl and Enter, or Command and Enter, ask from wherever the keyboard is in this view."""
-        is_asked = event.key == "Enter" and (event.ctrl or event.meta)
-        if is_asked and session.draft.prompt.strip() and not session.whereabouts.opened:
-            await submit()
-
-    def listen() -> None:
-        page.on_keyboard_event = pressed
-        page.update()
-
-    def rest() -> None:
-        page.on_keyboard_event = None
-        page.update()
-
-    ft.use_effect(listen, [is_wide], rest)
     composer = keyed("composer", Composer, session.draft, session.catalogue, say, button, submit, is_wide=is_wide)
     tasks = keyed("tasks", TaskList, session, session.tasks, session.gallery, say, go, is_wide=is_wide)
     if is_wide:

@@ -80,7 +80,7 @@ def test_from_the_first_visit_to_signing_out(installation, browser):
         keyboard.use(say.generate)
         shown.sees(older)
         keyboard.write(say.prompt, "a lighthouse")
-        keyboard.press("Control+Enter")
+        keyboard.use(say.generate)
         shown.sees(newer)
         keyboard.use(newer)
         shown.sees(say.mark)
