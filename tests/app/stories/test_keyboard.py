@@ -94,7 +94,8 @@ def test_from_the_first_visit_to_signing_out(installation, browser):
         keyboard.press("Escape")
         shown.sees_no(say.share)
         keyboard.press("Tab")
-        keyboard.is_at(say.use_again)  # which follows the picture that was opened
+        keyboard.press("Shift+Tab")
+        keyboard.is_at(newer)  # where it was before
 
         keyboard.use(say.gallery)
         shown.sees(say.search, "textbox")
