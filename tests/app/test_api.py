@@ -11,7 +11,7 @@ from api.client import Client
 from api.connection import Connection
 from api.events import CaughtUp, Changed, Lost, Missed, Previewed, Progressed
 from api.problems import Problem, Unreachable
-from api.resources import Progress
+from api.resources import Progress, Tokens
 from tests.app.clients import PASSWORD, SLOW, Memory, a_key, a_recipe, events_of, expired, somebody, tab
 from tests.tcp_proxy import TcpProxy
 
@@ -95,6 +95,22 @@ def test_a_tab_does_not_become_somebody_else_who_signed_in_in_another(installati
             assert told == [True]
             assert here.connection.tokens is None
             assert memory.tokens == theirs
+
+    run(story)
+
+
+@pytest.mark.parametrize("kept", ["nonsense", "a.b.c", "a.W10.c", "a.e30.c"])
+def test_whoever_has_kept_nonsense_is_signed_out(installation, kept):
+    async def story() -> None:
+        memory = Memory(Tokens(kept, "nonsense"))
+        async with tab(installation.url, memory) as client:
+            told = []
+            client.connection.when_signed_out = lambda: told.append(True)
+            with pytest.raises(Problem) as refusal:
+                await client.me()
+        assert refusal.value.status == 401
+        assert told == [True]
+        assert memory.tokens is None
 
     run(story)
 

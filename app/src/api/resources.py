@@ -17,9 +17,14 @@ class Tokens:
 
     @property
     def owner(self) -> str:
-        """Id of the user: the access token's `sub` (RFC 7519 §4.1.2), which is the server's to verify."""
-        claims = self.access_token.split(".")[1]
-        return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
+        """Id of the user: the access token's `sub` (RFC 7519 §4.1.2), which is the server's to verify. Empty if it has
+        none, which the server will refuse.
+        """
+        try:
+            claims = self.access_token.split(".")[1]
+            return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
+        except (ValueError, LookupError, TypeError):
+            return ""
 
 
 @dataclass(frozen=True)
