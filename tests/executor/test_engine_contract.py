@@ -5,13 +5,11 @@ one of the presets', or the one that COMFYUI_CHECKPOINT names. What takes contro
 that fails on demand, is held against sketch alone.
 """
 
-import contextlib
 import io
 import itertools
 import json
 import os
 import secrets
-import socket
 import threading
 from contextlib import closing
 from dataclasses import asdict
@@ -37,6 +35,7 @@ from services.executor.engine.model import Parameters
 from services.executor.engine.state import Status
 from services.executor.engine.workflows import load_models
 from tests.executor.sketch_process import SketchProcess
+from tests.executor.wire import Wire
 
 SD15 = load_models(Path(services.executor.engine.__file__).parents[1] / "models")["sd15"]
 CHECKPOINTS = ("v1-5-pruned-emaonly-fp16.safetensors", "sd_xl_base_1.0.safetensors", "sd_xl_turbo_1.0_fp16.safetensors")
@@ -318,56 +317,6 @@ def test_a_forgotten_run_is_unknown(engine):
     painting = paint(engine)
     engine.forget(painting.id)
     assert engine.find(painting.id) is None
-
-
-class Wire:
-    """A TCP relay whose websocket connections can be cut."""
-
-    def __init__(self, url):
-        target = httpx.URL(url)
-        self._target = (target.host, target.port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._ends = []
-        self._threads = []
-        self._go(self._accept)
-
-    def _go(self, work, *arguments):
-        thread = threading.Thread(target=work, args=arguments)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
-                self._ends.append((near, far, near.recv(6, socket.MSG_PEEK | socket.MSG_WAITALL)))
-                self._go(self._pump, near, far)
-                self._go(self._pump, far, near)
-
-    def _pump(self, source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    def cut(self, beginning=b"GET /w"):
-        for near, far, first in self._ends:
-            if first.startswith(beginning):
-                for end in (near, far):
-                    with contextlib.suppress(OSError):
-                        end.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut(b"")
-        for thread in self._threads:
-            thread.join()
-        for near, far, _ in self._ends:
-            near.close()
-            far.close()
 
 
 def test_a_run_whose_socket_is_cut_ends_all_the_same(url):
