@@ -1,28 +1,23 @@
 """Pictures that nobody keeps go when their time is up, and no others."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import uuid4
 
 import grpc
 import pytest
 import sqlalchemy as sa
-from prometheus_client import REGISTRY
 
 from services.results.blobs import Blobs
-from services.results.domain import OwnerId, TaskId
+from services.results.domain import OwnerId
 from services.results.retention import EXPIRED_AT_ONCE
-from services.results.store import lock_task, remember_erased
+from services.results.store import remember_erased
 from services.runtime.protos import from_timestamp
-from tests.results.conftest import Refusal, World, refusal
-from tests.results.pictures import a_png
-from tests.results.sharing import HOUR, Sharer, opened
+from tests.results.conftest import Refusal, refusal
+from tests.results.retaining import age, counted, expiry, retaining, sweep_all
+from tests.results.sharing import HOUR, Sharer
 from tests.results.test_erasing import another
 from tests.results.test_gallery import marks
-from tests.results.test_races import ROUNDS, at_once
 from tests.results.test_storage import Installation, installation, kept_up, summed_up
 
 DISCARDED = Refusal("FAILED_PRECONDITION", "RESULT_DISCARDED")
@@ -31,32 +26,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def here(world) -> Iterator[Installation]:
-    """Pictures stay for thirty days, and have done so for a long time."""
-    with installation(world, retention_days=30) as it:
-        it.results.retention.sweep()
-        world.sql("UPDATE retention SET since = since - interval '10 years'")
+    with retaining(world) as it:
         yield it
-
-
-def age(world: World, days: float, *result_ids: str) -> None:
-    """As if so many days had passed since these were let go, or all."""
-    ids = ", ".join(f"'{result_id}'" for result_id in result_ids)
-    where = f"WHERE id IN ({ids})" if ids else ""
-    world.sql(f"UPDATE results SET let_go_at = let_go_at - {days * 24} * interval '1 hour' {where}")
-
-
-def expiry(world: World, owner, result_id: str) -> datetime | None:
-    result = world.get(owner, result_id)
-    return from_timestamp(result.expire_time) if result.HasField("expire_time") else None
-
-
-def counted() -> float:
-    return REGISTRY.get_sample_value("imagegen_results_expired_total") or 0
-
-
-def sweep_all(it: Installation) -> None:
-    while it.results.retention.sweep():
-        pass
 
 
 def test_a_picture_stays_for_as_long_as_it_says_and_then_goes_with_its_bytes(world, here):
@@ -279,107 +250,6 @@ def test_what_its_owner_is_just_changing_is_passed_over(world, here):
     assert free.id != held.id
 
 
-@contextmanager
-def a_sweep_that_has_chosen(world: World, here: Installation, task: TaskId) -> Iterator[None]:
-    """While a sweep is about to delete the task's pictures; it is over at the end."""
-    with ThreadPoolExecutor() as threads:
-        with world.database.begin() as tx:
-            lock_task(tx, task)
-            sweeping = threads.submit(here.results.retention.sweep)
-            waiting = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            while not tx.execute(waiting).scalar_one():
-                assert not sweeping.done()
-            yield
-        sweeping.result(10)
-
-
-def test_a_picture_that_is_kept_at_the_last_moment_stays(world, here):
-    owner, task = uuid4(), TaskId(uuid4())
-    stored = world.store(owner=owner, task=task)
-    age(world, 31)
-
-    with a_sweep_that_has_chosen(world, here, task):
-        marks(world, owner, stored.id, favorite=True)
-
-    assert [result.id for result in world.listed(owner).results] == [stored.id]
-    assert world.files() == [f"{stored.id}.png"]
-
-
-def test_a_picture_that_is_shared_at_the_last_moment_stays(world, here):
-    task = TaskId(uuid4())
-    sharer = Sharer(world, task=task)
-    age(world, 31)
-
-    with a_sweep_that_has_chosen(world, here, task):
-        sharer.create()
-
-    assert world.get(sharer.id, sharer.picture.id)
-
-
-def test_a_link_whose_end_is_just_being_moved_is_waited_for(world, here):
-    sharer = Sharer(world)
-    sharer.create(expires_in=HOUR)
-    age(world, 31)
-    world.sql("UPDATE shares SET expires_at = now() - interval '31 days'")
-    with ThreadPoolExecutor() as threads:
-        with world.database.begin() as tx:
-            tx.execute(sa.text("UPDATE shares SET expires_at = now() + interval '1 hour'"))
-            sweeping = threads.submit(here.results.retention.sweep)
-            waiting = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
-            while not tx.execute(waiting).scalar_one():
-                assert not sweeping.done()
-        sweeping.result(10)
-
-    assert world.get(sharer.id, sharer.picture.id)
-
-
-def test_who_was_told_that_it_is_shared_can_show_it(world, here):
-    for _ in range(ROUNDS):
-        sharer = Sharer(world)
-        age(world, 31)
-
-        _, shared = at_once([here.results.retention.sweep, sharer.create])
-        sweep_all(here)
-
-        if shared == "NOT_FOUND":
-            assert world.rows("results") == []
-        else:
-            assert opened(world, shared.token).width == sharer.picture.width
-            world.delete(sharer.id, sharer.picture.id)
-
-
-def test_who_was_told_that_it_is_a_favorite_has_it(world, here):
-    for _ in range(ROUNDS):
-        owner = uuid4()
-        stored = world.store(owner=owner)
-        age(world, 31)
-
-        _, marked = at_once([here.results.retention.sweep, partial(marks, world, owner, stored.id, favorite=True)])
-        sweep_all(here)
-
-        assert marked in (None, "NOT_FOUND")
-        assert [result.id for result in world.listed(owner).results] == ([] if marked else [stored.id])
-
-
-def test_sweeps_and_owners_at_once_delete_each_picture_once(world, here):
-    for _ in range(ROUNDS):
-        owner, task = uuid4(), uuid4()
-        stored = [world.store(a_png(seed=index), owner=owner, task=task, index=index) for index in range(3)]
-        age(world, 31)
-        before = counted()
-        sweeps = [partial(here.results.retention.sweep)] * 3
-        deletes = [partial(world.delete, owner, stored[0].id)]
-        repeats = [partial(world.store, owner=owner, task=task, index=1)]
-
-        *_, deleted, repeated = at_once([*sweeps, *deletes, *repeats])
-        sweep_all(here)
-
-        assert deleted in (None, "NOT_FOUND")
-        assert repeated == "FAILED_PRECONDITION" or repeated.id == stored[1].id
-        assert counted() - before == (3 if deleted else 2)
-        assert world.rows("results") == world.files() == world.rows("orphans") == kept_up(world) == []
-
-
 def test_what_is_left_of_an_erased_owner_is_left_to_the_erasure(world, here):
     owner = OwnerId(uuid4())
     world.store(owner=owner)
@@ -392,16 +262,3 @@ def test_what_is_left_of_an_erased_owner_is_left_to_the_erasure(world, here):
     assert world.rows("tombstones") == [], "nothing new names the owner"
     assert world.results.storing.erase(owner)
     assert world.files() == []
-
-
-def test_an_erasure_is_not_disturbed(world, here):
-    for _ in range(ROUNDS):
-        owner = uuid4()
-        for _ in range(3):
-            world.store(owner=owner)
-        age(world, 31)
-
-        at_once([partial(here.results.retention.sweep), partial(world.results.storing.erase, owner)])
-
-        assert world.results.storing.erase(owner)
-        assert world.rows("tombstones") == world.rows("usage") == world.rows("results") == []
